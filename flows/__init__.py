@@ -1,0 +1,20 @@
+"""The DVC graph run by Prefect. Stages know nothing of it; `dvc repro` does the same, one by one.
+
+Importing this package settles how Prefect runs unless the environment says otherwise: its state
+lies in the project, it sends nothing home, and it leaves the terminal to the run's own progress.
+"""
+
+import os
+
+from stages import paths
+
+SETTINGS = {
+    "PREFECT_HOME": str(paths.STATE / "prefect"),
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "1",
+}
+
+for _name, _value in SETTINGS.items():  # Prefect reads them when it is first imported
+    os.environ.setdefault(_name, _value)

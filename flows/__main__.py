@@ -1,0 +1,72 @@
+"""Run the DVC graph in parallel.
+
+    python -m flows run                    everything that is out of date, two stages at a time
+    python -m flows run report -w 4        what the stage `report` needs, and itself, four at a time
+
+The result is that of `dvc repro`: the same outputs and the same dvc.lock. A stage that fails keeps
+what needs it from running; the rest goes on, and the command ends with 1. Ctrl-C ends all stages.
+Each stage's output is in .state/logs/<stage>.log. PREFECT_API_URL names a Prefect server to report to.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Never
+
+from flows import graph, server
+from stages import command
+from stages.errors import StageError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line and do what it says."""
+    parser = command.parser("flows", __doc__)
+    run = parser.add_subparsers(required=True).add_parser("run", help="reproduce what is out of date")
+    run.add_argument("targets", nargs="*", help="stages, as in dvc.yaml; default: all")
+    run.add_argument("-w", "--workers", type=int, default=2, help="stages at a time; default: %(default)s")
+    options = parser.parse_args(arguments)
+    if options.workers < 1:
+        raise StageError("--workers must be at least 1")
+    signal.signal(signal.SIGTERM, _interrupt)
+    reproduce(options.targets, options.workers)
+
+
+def reproduce(targets: list[str], workers: int) -> None:
+    """Run the flow, but start no Prefect if there is nothing to do.
+
+    Raises:
+        StageError: a stage failed.
+    """
+    if not graph.plan(targets).stages:
+        print("Everything is up to date.")
+        return
+    with server.starting() as started:
+        with _undisturbed():
+            from flows import pipeline
+        server.wait(started)
+        state = pipeline.reproduce(targets, workers, return_state=True)
+    if not state.is_completed():
+        raise StageError(state.message or "the flow did not end")
+    print(state.message)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold signals back: an import that Ctrl-C cuts short ends in an error of its own."""
+    held = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+
+
+def _interrupt(*_: object) -> Never:
+    """Let SIGTERM end everything as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    command.run(main)

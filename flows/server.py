@@ -1,0 +1,88 @@
+"""A Prefect server for the time of one run, unless ``PREFECT_API_URL`` names one that stays.
+
+Prefect can start one itself, but in the terminal's process group: Ctrl-C would then end the server
+first, and the flow would wait minutes for it. This one has a session of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stages.errors import StageError
+
+START = 300
+"""Seconds that a server is given to start: ten on an idle machine, and the first one makes its database."""
+
+POLL = 0.1
+
+Server = subprocess.Popen[bytes]
+
+
+@contextmanager
+def starting() -> Iterator[Server | None]:
+    """Start a server, and end it after the block; it answers once `wait` has returned."""
+    if os.environ.get("PREFECT_API_URL"):
+        yield None
+        return
+    port = _free_port()
+    server = _start(port)
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    try:
+        yield server
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        server.kill()
+        server.wait()
+
+
+def wait(server: Server | None) -> None:
+    """Wait until the server that `starting` gave, or that ``PREFECT_API_URL`` names, answers.
+
+    Raises:
+        StageError: it ended, or does not answer within `START` seconds; one that was already there
+            has a tenth of that.
+    """
+    address = os.environ["PREFECT_API_URL"]
+    limit = time.monotonic() + (START if server else START / 10)
+    while time.monotonic() < limit:
+        if server and server.poll() is not None:
+            raise StageError(f"the Prefect server ended as it started: see {_log()}")
+        try:
+            with urllib.request.urlopen(f"{address}/health"):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(POLL)
+    raise StageError(f"no Prefect server answers at {address}: start it, or unset PREFECT_API_URL")
+
+
+def _start(port: int) -> Server:
+    where = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error"]
+    _log().parent.mkdir(parents=True, exist_ok=True)
+    with _log().open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *where],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PREFECT_SERVER_UI_ENABLED": "false"},
+            start_new_session=True,
+        )
+
+
+def _log() -> Path:
+    return Path(os.environ["PREFECT_HOME"]) / "server.log"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

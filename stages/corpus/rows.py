@@ -1,0 +1,96 @@
+"""Reading a fetched source: its rows in order, cleaned, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from stages import paths
+from stages.corpus import labels
+from stages.corpus.clean import clean
+from stages.corpus.fingerprints import PAIR
+from stages.corpus.tables import read_batches
+from stages.errors import StageError
+from stages.params import Source, SourceTask
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a task: `texts[c][i]` is row i's text in column c."""
+
+    texts: list[list[str]]
+    labels: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, chosen: NDArray[np.bool_]) -> Rows:
+        """The chosen rows."""
+        places = np.flatnonzero(chosen).tolist()
+        return Rows([[column[place] for place in places] for column in self.texts], self.labels[chosen])
+
+    @property
+    def joined(self) -> list[str]:
+        """Each row as one text."""
+        return [PAIR.join(row) for row in zip(*self.texts, strict=True)]
+
+    @property
+    def empty(self) -> NDArray[np.bool_]:
+        """Which rows lack a text."""
+        return np.asarray([not all(row) for row in zip(*self.texts, strict=True)], dtype=np.bool_)
+
+
+def raw_files(name: str) -> dict[str, Path]:
+    """The fetched splits of a source, by name, in order.
+
+    Raises:
+        StageError: the source was not fetched.
+    """
+    files = {path.stem: path for path in sorted(paths.raw(name).glob("*.parquet"))}
+    if not files:
+        raise StageError(f"source {name} is not here: run `python -m stages.corpus download --source {name}`")
+    return files
+
+
+def task_rows(name: str, source: Source, task: SourceTask, split: str) -> Iterator[Rows]:
+    """A task's rows in one of its source's own splits.
+
+    Raises:
+        StageError: the source has no such split, or a label cannot be understood.
+    """
+    files = raw_files(name)
+    if split not in files:
+        raise StageError(
+            f"source {name} has no split {split}; it has {', '.join(files)}: "
+            f"name them under `splits` of its tasks in params.yaml"
+        )
+    for batch in read_batches(files[split]):
+        chosen = _where(batch, task.where)
+        try:
+            values = labels.parse(chosen[source.label], source)
+        except StageError as error:
+            raise StageError(f"source {name}, split {split}: {error}") from None
+        yield Rows([_texts(chosen[column]) for column in source.text], values)
+
+
+def corpus_texts(name: str, source: Source) -> Iterator[list[str]]:
+    """All texts of a source, labelled or not, each by itself."""
+    for path in raw_files(name).values():
+        for batch in read_batches(path, source.text):
+            yield [text for column in source.text for text in _texts(batch[column])]
+
+
+def _where(batch: pa.RecordBatch, where: dict[str, str | int]) -> pa.RecordBatch:
+    matches = [pc.equal(batch[column].cast(pa.string()), str(value)) for column, value in where.items()]
+    return batch.filter(reduce(pc.and_, matches)) if matches else batch
+
+
+def _texts(column: pa.Array) -> list[str]:
+    return [clean(text or "") for text in column.cast(pa.string()).to_pylist()]

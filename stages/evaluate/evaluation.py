@@ -1,0 +1,151 @@
+"""One task's evaluation: every run's values and intervals, its flags, and the comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from stages.evaluate import bootstrap, comparisons
+from stages.evaluate.bootstrap import Replicates
+from stages.evaluate.comparisons import Group
+from stages.evaluate.metrics import COMPARED, METRICS, Labels
+from stages.evaluate.runs import Record, Run
+from stages.evaluate.schema import NONE, Compression, Evaluation, Flag, Row
+from stages.params import Params
+
+SIZES = ("parameters", "trainable_parameters", "bytes")
+"""What a record tells of a model besides its quality."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A task's runs, their metrics and the metrics' replicates; a run has the same place in all."""
+
+    runs: Sequence[Run]
+    values: dict[str, list[float]]
+    replicates: dict[str, Replicates]
+
+    @property
+    def labels(self) -> Labels:
+        return self.runs[0].predictions.labels
+
+
+def evaluate(params: Params, task: str, runs: Sequence[Run]) -> Evaluation:
+    """Measure and compare the runs of a task, as `stages.evaluate.runs.read` returns them."""
+    measured = _measure(task, runs, params.evaluate.bootstrap)
+    groups = [_group(measured, params, method) for method in params.finetune.methods]
+    return Evaluation(
+        task=task,
+        rows=[row for place in range(len(runs)) for row in _rows(measured, place)],
+        flags=[flag(run) for run in runs if is_degenerate(run)],
+        comparisons=comparisons.compare(groups, measured.labels),
+        compressions=_compressions(measured),
+    )
+
+
+def summary(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
+    """Means over seeds as method → objective → metric; compressed models as ``compressed`` → compressor → metric."""
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for row in evaluation.rows:
+        if row.metric in METRICS:
+            plain = row.compressor == NONE
+            outer, inner = (row.method, row.objective) if plain else ("compressed", row.compressor)
+            found.setdefault(outer, {}).setdefault(inner, {}).setdefault(row.metric, []).append(row.value)
+    return {
+        outer: {inner: {name: fmean(values) for name, values in cell.items()} for inner, cell in cells.items()}
+        for outer, cells in found.items()
+    }
+
+
+def flat(means: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
+    """A summary as ``method.objective.metric`` to mean."""
+    return {
+        f"{outer}.{inner}.{name}": value
+        for outer, cells in means.items()
+        for inner, cell in cells.items()
+        for name, value in cell.items()
+    }
+
+
+def is_degenerate(run: Run) -> bool:
+    """Whether a model gives one answer to every example: it learned nothing, or broke."""
+    return len(np.unique(run.predictions.predictions)) == 1
+
+
+def flag(run: Run) -> Flag:
+    """Why a degenerate run is flagged."""
+    answer = int(run.predictions.predictions[0])
+    identity = run.record.model_dump(include={"objective", "method", "compressor", "seed"})
+    return Flag(**identity, reason=f"predicts class {answer} for every example")
+
+
+def _measure(task: str, runs: Sequence[Run], resamples: int) -> Measured:
+    first = runs[0].predictions
+    predictions = np.stack([run.predictions.predictions for run in runs])
+    values = {
+        name: [metric.value(first.labels, row, first.classes) for row in predictions]
+        for name, metric in METRICS.items()
+    }
+    replicates = bootstrap.replicates(first.labels, predictions, first.classes, resamples, task)
+    return Measured(runs, values, replicates)
+
+
+def _rows(measured: Measured, place: int) -> list[Row]:
+    record = measured.runs[place].record
+    identity = record.model_dump(include={"objective", "task", "method", "compressor", "seed"})
+    rows = []
+    for name in METRICS:
+        lower, upper = bootstrap.interval(measured.replicates[name][place]).tolist()
+        bounds = {"lower": lower, "upper": upper, "examples": len(measured.labels)}
+        rows.append(Row(**identity, split=record.split, metric=name, value=measured.values[name][place], **bounds))
+    return rows + [Row(**identity, split=NONE, metric=name, value=getattr(record, name)) for name in SIZES]
+
+
+def _group(measured: Measured, params: Params, method: str) -> Group:
+    objectives, seeds = params.pretrain.objectives, params.seeds
+    place = {_key(run.record): index for index, run in enumerate(measured.runs) if run.record.compressor == NONE}
+    chosen = np.array([[place[name, method, seed] for seed in seeds] for name in objectives])
+    predictions = np.stack([run.predictions.predictions for run in measured.runs])
+    flagged = np.array([is_degenerate(run) for run in measured.runs])
+    return Group(
+        method=method,
+        objectives=objectives,
+        seeds=seeds,
+        scores=np.array(measured.values[COMPARED])[chosen],
+        replicates=measured.replicates[COMPARED][chosen],
+        predictions=predictions[chosen],
+        flagged=flagged[chosen],
+    )
+
+
+def _key(record: Record) -> tuple[str, str, int]:
+    return record.objective, record.method, record.seed
+
+
+def _compressions(measured: Measured) -> list[Compression]:
+    """Each compressed model against the one it was made from, on the same resamples."""
+    records = [run.record for run in measured.runs]
+    originals = {_key(record): place for place, record in enumerate(records) if record.compressor == NONE}
+    return [
+        _compression(measured, originals[_key(record)], place)
+        for place, record in enumerate(records)
+        if record.compressor != NONE
+    ]
+
+
+def _compression(measured: Measured, original: int, place: int) -> Compression:
+    before, after = (measured.values[COMPARED][index] for index in (original, place))
+    replicates = measured.replicates[COMPARED]
+    lower, upper = bootstrap.interval(replicates[place] - replicates[original]).tolist()
+    return Compression(
+        **measured.runs[place].record.model_dump(include={"objective", "method", "seed", "compressor"}),
+        metric=COMPARED,
+        before=before,
+        after=after,
+        difference=after - before,
+        lower=lower,
+        upper=upper,
+    )

@@ -1,0 +1,125 @@
+"""The runs of a task that `params.yaml` lists; what earlier params left behind is not looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from pydantic import ConfigDict, FiniteFloat
+
+from stages import artifacts, paths
+from stages.errors import StageError
+from stages.evaluate import predictions
+from stages.evaluate.predictions import Predictions
+from stages.evaluate.schema import NONE
+from stages.params import Params, Section, parse
+
+
+class Record(Section):
+    """``run.json`` beside the predictions: which model answered, and its size.
+
+    `parameters` and `trainable_parameters` are counts, `bytes` the weights on disk. What else a
+    stage notes there is its own affair.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    objective: str
+    task: str
+    method: str
+    compressor: str
+    seed: int
+    split: str
+    parameters: int
+    trainable_parameters: int
+    bytes: int
+    validation: dict[str, FiniteFloat]
+
+    @property
+    def name(self) -> str:
+        """``mlm-frozen-0``, or ``mlm-frozen-0 + int8_dynamic``."""
+        suffix = "" if self.compressor == NONE else f" + {self.compressor}"
+        return f"{self.objective}-{self.method}-{self.seed}{suffix}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model's record and its predictions."""
+
+    record: Record
+    predictions: Predictions
+
+
+def read(params: Params, task: str) -> list[Run]:
+    """The runs of a task, uncompressed ones first, in the order of `params.yaml`.
+
+    Raises:
+        StageError: the task is not listed, a run is missing or damaged, or two runs did not answer
+            the same test examples.
+    """
+    if task not in params.tasks:
+        raise StageError(f"{task!r} is not in params.yaml: tasks ({', '.join(params.tasks)})")
+    runs = _finetuned(params, task) + _compressed(params, task)
+    for run in runs:
+        _check_same_examples(runs[0], run)
+    return runs
+
+
+def _finetuned_folders(params: Params, task: str) -> dict[tuple[str, str, int], Path]:
+    runs = product(params.pretrain.objectives, params.finetune.methods, params.seeds)
+    folder = paths.PREDICTIONS / "finetuned" / task
+    return {run: folder / "{}-{}-{}".format(*run) for run in runs}
+
+
+def _finetuned(params: Params, task: str) -> list[Run]:
+    runs = []
+    for (objective, method, seed), folder in _finetuned_folders(params, task).items():
+        run = _read(folder, "finetune")
+        _check_identity(run.record, (objective, task, method, NONE, seed), folder)
+        runs.append(run)
+    return runs
+
+
+def _compressed(params: Params, task: str) -> list[Run]:
+    runs = []
+    for compressor in params.compress.compressors:
+        folder = paths.PREDICTIONS / "compressed" / task / compressor
+        run = _read(folder, "compress")
+        record = run.record
+        _check_identity(record, (record.objective, task, record.method, compressor, record.seed), folder)
+        if (record.objective, record.method, record.seed) not in _finetuned_folders(params, task):
+            raise StageError(
+                f"{folder} was made from {record.objective}-{record.method}-{record.seed}, "
+                f"which params.yaml no longer lists: run the compress stage again (`dvc repro`)"
+            )
+        runs.append(run)
+    return runs
+
+
+def _read(folder: Path, stage: str) -> Run:
+    if not folder.is_dir():
+        raise StageError(f"{folder} is missing: the {stage} stage writes it; run `dvc repro`")
+    file = folder / "run.json"
+    record = parse(Record, artifacts.read_json(file), str(file))
+    return Run(record, predictions.read(folder / "predictions.parquet"))
+
+
+def _check_identity(record: Record, expected: tuple[str, str, str, str, int], folder: Path) -> None:
+    found = (record.objective, record.task, record.method, record.compressor, record.seed)
+    if found != expected:
+        raise StageError(f"{folder} holds the run {found}, not {expected}: remove it and run `dvc repro`")
+    if record.split != "test":
+        raise StageError(f"{folder} holds predictions on {record.split}, not on test")
+
+
+def _check_same_examples(first: Run, run: Run) -> None:
+    """Paired statistics need the same questions and the same answer key."""
+    a, b = first.predictions, run.predictions
+    same = a.classes == b.classes and np.array_equal(a.ids, b.ids) and np.array_equal(a.labels, b.labels)
+    if not same:
+        raise StageError(
+            f"{run.record.task}: {first.record.name} and {run.record.name} answered different test examples "
+            f"(ids, labels or number of classes differ): run `dvc repro` to make both from the same data"
+        )

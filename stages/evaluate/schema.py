@@ -1,0 +1,98 @@
+"""What `stages.evaluate` writes and `stages.report` reads: ``data/metrics/evaluate/<task>.json``."""
+
+from __future__ import annotations
+
+from pydantic import FiniteFloat
+
+from stages.params import Section
+
+NONE = "none"
+"""The compressor of an uncompressed model, and the split of a figure that no split decides."""
+
+
+class Row(Section):
+    """One measured value; its fields are the columns of ``reports/results.csv``.
+
+    `lower` and `upper` bound the 95 % interval over `examples` test examples; all three are empty for
+    a figure that is counted rather than estimated.
+    """
+
+    objective: str
+    task: str
+    method: str
+    compressor: str
+    seed: int
+    split: str
+    metric: str
+    value: int | FiniteFloat
+    lower: FiniteFloat | None = None
+    upper: FiniteFloat | None = None
+    examples: int | None = None
+
+
+class Flag(Section):
+    """A run whose numbers must not be read like the others', and why."""
+
+    objective: str
+    method: str
+    compressor: str
+    seed: int
+    reason: str
+
+
+class SeedDifference(Section):
+    """The difference with one seed, and the p-value of the exact McNemar test on its test examples."""
+
+    seed: int
+    difference: FiniteFloat
+    p: FiniteFloat
+
+
+class Comparison(Section):
+    """Whether `objective` differs from `against` under one tuning method.
+
+    `difference` is that of the means over seeds. `lower` and `upper` bound its 95 % interval over
+    seeds and examples. `p` belongs to the same estimate, `p_holm` is corrected for all comparisons
+    of the task; with a single seed there is neither, for nothing tells how much seeds differ.
+    `carried` says whether the report may claim the difference (`stages.evaluate.comparisons`).
+    """
+
+    metric: str
+    method: str
+    objective: str
+    against: str
+    difference: FiniteFloat
+    lower: FiniteFloat
+    upper: FiniteFloat
+    p: FiniteFloat | None
+    p_holm: FiniteFloat | None
+    seeds: list[SeedDifference]
+    carried: bool
+
+
+class Compression(Section):
+    """What a compressor leaves of one model: the difference to the model it was made from.
+
+    The interval is over examples: it speaks of this model, not of others trained with other seeds.
+    """
+
+    metric: str
+    objective: str
+    method: str
+    seed: int
+    compressor: str
+    before: FiniteFloat
+    after: FiniteFloat
+    difference: FiniteFloat
+    lower: FiniteFloat
+    upper: FiniteFloat
+
+
+class Evaluation(Section):
+    """All that was measured on one task."""
+
+    task: str
+    rows: list[Row]
+    flags: list[Flag]
+    comparisons: list[Comparison]
+    compressions: list[Compression]

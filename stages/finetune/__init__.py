@@ -1,0 +1,1 @@
+"""Fine-tuning: any pre-trained model, any task, any method."""

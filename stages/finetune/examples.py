@@ -1,0 +1,99 @@
+"""A task's examples as tensors: which ones are used, how they are cut, padded and batched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stages import paths, token_store
+from stages.errors import StageError
+from stages.params import Finetune
+from stages.tokenizer.special import PAD_ID
+from stages.training import randomness
+
+BUCKET = 8
+"""Batches that are sorted by length together: padding shrinks, and order stays nearly random."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded token ids (batch, length), their mask (1 at real tokens), and labels (batch,)."""
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    labels: Tensor
+
+
+class Examples:
+    """Some examples of one split of a task, cut to ``max_length`` tokens."""
+
+    def __init__(self, store: token_store.TokenStore, indices: NDArray[np.int64], max_length: int) -> None:
+        self._store, self.indices, self._max_length = store, indices, max_length
+        self.lengths = np.minimum(store.lengths[indices], max_length)
+        self.labels: NDArray[np.int64] = np.asarray(store.labels)[indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, places: NDArray[np.int64]) -> Batch:
+        """Pad the examples at these places to the longest of them."""
+        input_ids = np.full((len(places), int(self.lengths[places].max())), PAD_ID, dtype=np.int64)
+        for row, place in zip(input_ids, places, strict=True):
+            row[: self.lengths[place]] = self._cut(self._store[int(self.indices[place])])
+        ids = torch.from_numpy(input_ids)
+        real = torch.arange(ids.shape[1])[None] < torch.from_numpy(self.lengths[places])[:, None]
+        return Batch(ids, real.long(), torch.from_numpy(self.labels[places]))
+
+    def _cut(self, ids: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """The first tokens, and the closing [SEP] where it was cut off."""
+        if len(ids) <= self._max_length:
+            return ids
+        return np.append(ids[: self._max_length - 1], ids[-1])
+
+    def by_length(self, batch_size: int) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+        """All examples with their places, similar lengths together."""
+        order = np.argsort(self.lengths, kind="stable")
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            yield places, self.batch(places)
+
+    def shuffled(self, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The places of each batch of an epoch: shuffled, sorted by length within buckets, shuffled again."""
+        generator = randomness.numpy_generator(seed, "finetune-order", epoch)
+        order, bucket = generator.permutation(len(self)), batch_size * BUCKET
+        buckets = [order[start : start + bucket] for start in range(0, len(order), bucket)]
+        batches = [
+            part[start : start + batch_size]
+            for part in (chunk[np.argsort(self.lengths[chunk], kind="stable")] for chunk in buckets)
+            for start in range(0, len(part), batch_size)
+        ]
+        return [batches[i] for i in generator.permutation(len(batches))]
+
+    def sample(self, limit: int, seed: int) -> Examples:
+        """At most ``limit`` of the examples, drawn without replacement; another seed draws others."""
+        if len(self) <= limit:
+            return self
+        drawn = randomness.numpy_generator(seed, "finetune-examples").permutation(len(self))[:limit]
+        return Examples(self._store, self.indices[np.sort(drawn)], self._max_length)
+
+
+def load(task: str, split: str, max_length: int) -> Examples:
+    """All examples of a split.
+
+    Raises:
+        StageError: the split is missing or empty.
+    """
+    store = token_store.read(paths.encoded(task) / split)
+    if not len(store) or store.labels is None:
+        raise StageError(f"task {task}: its {split} split has no labelled examples: look at its source in params.yaml")
+    return Examples(store, np.arange(len(store)), max_length)
+
+
+def validation(task: str, settings: Finetune) -> Examples:
+    """The validation examples in use: the same for every run, whatever its seed."""
+    return load(task, "validation", settings.max_length).sample(settings.max_validation_examples, seed=0)

@@ -1,0 +1,53 @@
+"""What a fine-tuning method is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from stages import params
+from stages.finetune.examples import Examples
+from stages.model.classifier import Classifier
+from stages.model.transformer import Transformer
+from stages.training.checkpoint import Checkpoint
+from stages.training.loop import Observer
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every method is given: data, class names, and how to compute."""
+
+    train: Examples
+    validation: Examples
+    labels: tuple[str, ...]
+    max_length: int
+    seed: int
+    dtype: torch.dtype
+    checkpoint: Checkpoint
+    observer: Observer
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A classifier, how many of its parameters were trained, and its learning curve."""
+
+    model: Classifier
+    trainable_parameters: int
+    curve: list[dict[str, float]]
+
+
+class Method(ABC):
+    """One way to fit a pre-trained Transformer to a task; ``Options`` are the keys under ``methods.<name>``."""
+
+    class Options(params.Section):
+        """No options."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @abstractmethod
+    def fit(self, transformer: Transformer, job: Job) -> Tuned:
+        """Fit to ``job.train``, choose on ``job.validation``; the test split is never seen here."""

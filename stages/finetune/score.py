@@ -1,0 +1,44 @@
+"""Scoring a model as it lies on disk, so that what is reported is what can be deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stages.finetune import examples, predictions
+from stages.finetune.predict import Scorer, probabilities
+from stages.finetune.tasks import classification
+from stages.model.files import WEIGHTS
+from stages.params import Finetune
+
+
+def score(
+    model: Scorer,
+    dtype: torch.dtype,
+    settings: Finetune,
+    *,
+    task: str,
+    folder: Path,
+    predicted: Path,
+    run: Mapping[str, Any],
+) -> dict[str, float]:
+    """Predict the validation and test examples, write the test predictions, return the figures.
+
+    Args:
+        model: loaded from ``folder``.
+        predicted: folder to write the predictions to.
+        run: what else belongs into ``run.json``: which model this is, its number of parameters.
+    """
+    validation = examples.validation(task, settings)
+    test = examples.load(task, "test", settings.max_length)
+    chosen_by = classification.metrics(validation.labels, probabilities(model, validation, dtype))
+    on_test = probabilities(model, test, dtype)
+    size = (folder / WEIGHTS).stat().st_size
+    predictions.write(predicted, task, test.labels, on_test, {**run, "bytes": size, "validation": chosen_by})
+    measured = classification.metrics(test.labels, on_test)
+    return {f"validation.{name}": value for name, value in chosen_by.items()} | {
+        f"test.{name}": value for name, value in measured.items()
+    }

@@ -1,0 +1,1 @@
+"""The families of downstream tasks, one file each."""

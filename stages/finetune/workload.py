@@ -1,0 +1,37 @@
+"""Fine-tuning as the engine sees it."""
+
+from __future__ import annotations
+
+from torch.nn import functional as F
+
+from stages.finetune.examples import Examples
+from stages.finetune.methods.base import Job
+from stages.finetune.predict import probabilities
+from stages.finetune.tasks import classification
+from stages.model.classifier import Classifier
+from stages.training.loop import Loss
+
+
+class Finetuning:
+    """A classifier on a task's examples; an epoch sees each of them once."""
+
+    def __init__(self, model: Classifier, job: Job, batch_size: int) -> None:
+        self.model: Classifier = model
+        self._job, self._batch_size = job, batch_size
+        self.steps_per_epoch = len(job.train.shuffled(batch_size, job.seed, 0))
+        self._epoch, self._order = -1, job.train.shuffled(batch_size, job.seed, 0)
+
+    def loss(self, step: int) -> Loss:
+        """Cross-entropy of the step's batch."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self._job.train.shuffled(self._batch_size, self._job.seed, epoch)
+        batch = self._job.train.batch(self._order[place])
+        logits = self.model(batch.input_ids, batch.attention_mask, self._job.dtype)
+        total = F.cross_entropy(logits, batch.labels, reduction="sum")
+        return Loss(total, len(batch.labels), int(batch.attention_mask.sum()))
+
+    def evaluate(self) -> dict[str, float]:
+        """The task's metrics on the validation examples."""
+        examples: Examples = self._job.validation
+        return classification.metrics(examples.labels, probabilities(self.model, examples, self._job.dtype))

@@ -1,0 +1,216 @@
+"""The one Transformer: pre-norm, rotary positions, gated GELU, no biases, tied output.
+
+It is the architecture of ModernBERT (Warner et al. 2024, §2.1) with full attention in every layer, and
+of its decoder twin when causal, so that what we train loads into stock transformers classes. What makes it
+learn within minutes is the initialisation: 1/√d for what reads the residual stream, zero for what writes
+to it, so that every layer starts as the identity.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stages.model import rotary
+from stages.model.config import NORM_EPS, ROPE_THETA, TransformerConfig
+from stages.model.cross_entropy import linear_cross_entropy
+
+EMBEDDING_STD = 0.02
+
+
+class Linear(nn.Linear):
+    """A bias-free linear map that computes in its input's type; the weight itself stays fp32."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight.to(input.dtype))
+
+
+class Norm(nn.LayerNorm):
+    """LayerNorm without bias: (x − μ) / σ · γ, in its input's type."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size, eps=NORM_EPS, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight.to(input.dtype), None, self.eps)
+
+
+class Embeddings(nn.Module):
+    """Token embeddings, normed."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.tok_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.norm = Norm(config.hidden_size)
+
+    def forward(self, input_ids: Tensor, dtype: torch.dtype) -> Tensor:
+        return self.norm(self.tok_embeddings(input_ids).to(dtype))
+
+
+class Attention(nn.Module):
+    """Multi-head scaled dot-product attention (Vaswani et al. 2017, §3.2)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.heads = config.num_attention_heads
+        self.Wqkv = Linear(config.hidden_size, 3 * config.hidden_size)
+        self.Wo = Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        batch, length, width = x.shape
+        qkv = self.Wqkv(x).view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        query, key = rotary.rotate(query, *position), rotary.rotate(key, *position)
+        mixed = attend(query, key, value, mask)
+        return self.Wo(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """softmax(QKᵀ/√d + mask)V over (batch, heads, length, head_dim); the mask is additive.
+
+    On CPUs plain products beat PyTorch's fused kernel at these lengths, above all backward in bf16.
+    """
+    if query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    if mask is not None:
+        scores = scores + mask
+    return scores.softmax(-1) @ value
+
+
+class FeedForward(nn.Module):
+    """Gated GELU feed-forward (Shazeer 2020, GLU Variants Improve Transformer)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.Wi = Linear(config.hidden_size, 2 * config.intermediate_size)
+        self.Wo = Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.Wi(x).chunk(2, dim=-1)
+        return self.Wo(F.gelu(value) * gate)
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each normed on the way in and added to the residual stream."""
+
+    def __init__(self, config: TransformerConfig, index: int) -> None:
+        super().__init__()
+        # the embeddings are normed already
+        self.attn_norm = Norm(config.hidden_size) if index else nn.Identity()
+        self.attn = Attention(config)
+        self.mlp_norm = Norm(config.hidden_size)
+        self.mlp = FeedForward(config)
+
+    def forward(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        x = x + self.attn(self.attn_norm(x), position, mask)
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class Transformer(nn.Module):
+    """Embeddings, layers, final norm: an encoder, or a decoder if the configuration is causal."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_hidden_layers))
+        self.final_norm = Norm(config.hidden_size)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> tuple[Tensor, ...]:
+        """Hidden states of every depth: embeddings, each layer, and the last one normed.
+
+        Args:
+            input_ids: (batch, length), int64.
+            attention_mask: (batch, length), 1 at real tokens and 0 at padding; None where all are real.
+            dtype: the type to compute in; parameters stay fp32.
+
+        Returns:
+            ``num_hidden_layers + 2`` tensors (batch, length, hidden_size).
+        """
+        length = input_ids.shape[1]
+        head_dim = self.config.hidden_size // self.config.num_attention_heads
+        cos, sin = rotary.tables(length, head_dim, ROPE_THETA, input_ids.device)
+        position = cos.to(dtype), sin.to(dtype)
+        mask = self._mask(length, attention_mask, input_ids.device, dtype)
+        states = [self.embeddings(input_ids, dtype)]
+        for layer in self.layers:
+            states.append(layer(states[-1], position, mask))
+        return (*states, self.final_norm(states[-1]))
+
+    def _mask(
+        self, length: int, attention_mask: Tensor | None, device: torch.device, dtype: torch.dtype
+    ) -> Tensor | None:
+        """Additive mask, 0 where a position may look and the type's minimum where not.
+
+        The minimum, not -inf: a row of padding that may look nowhere must not become NaN.
+        """
+        hidden = torch.zeros(1, 1, length, length, dtype=torch.bool, device=device)
+        if self.config.causal:
+            hidden = torch.ones(length, length, dtype=torch.bool, device=device).triu(1)[None, None]
+        if attention_mask is not None:
+            hidden = hidden | ~attention_mask[:, None, None, :].bool()
+        elif not self.config.causal:
+            return None
+        return torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, torch.finfo(dtype).min)
+
+
+class PredictionHead(nn.Module):
+    """What stands between the last hidden state and the tied vocabulary (BERT's transform)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.dense = Linear(config.hidden_size, config.hidden_size)
+        self.norm = Norm(config.hidden_size)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.norm(F.gelu(self.dense(hidden)))
+
+
+class LanguageModel(nn.Module):
+    """A Transformer that scores tokens, with the embedding table as its output matrix."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Transformer(config)
+        self.head = PredictionHead(config)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """(vocab_size, hidden_size), shared with the input embeddings."""
+        return self.model.embeddings.tok_embeddings.weight
+
+    def nll(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """Summed negative log-likelihood (nats) of ``labels`` (rows,) at ``hidden`` (rows, hidden_size)."""
+        return linear_cross_entropy(self.head(hidden), self.output_weight, labels)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(…, hidden_size) -> (…, vocab_size)."""
+        return F.linear(self.head(hidden), self.output_weight.to(hidden.dtype))
+
+
+def initialize(model: nn.Module, generator: torch.Generator) -> None:
+    """Draw all weights: embeddings N(0, 0.02²), readers N(0, 1/d), writers zero, norms one.
+
+    Zero output projections follow µP and modded-nanogpt's practice; 1/√d is LeCun's.
+    """
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("tok_embeddings.weight"):
+                parameter.normal_(0, EMBEDDING_STD, generator=generator)
+            elif name.endswith("Wo.weight"):
+                parameter.zero_()
+            elif parameter.ndim == 2:
+                parameter.normal_(0, parameter.shape[1] ** -0.5, generator=generator)
+            else:
+                parameter.fill_(1)

@@ -1,0 +1,317 @@
+"""The schema of `params.yaml`: an unknown key or a bad value is an error that names the key.
+
+Only what is true of every run is checked here. The options of an objective, a tuning method or
+a compressor belong to the class that reads them, which checks them with `options`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stages import paths
+from stages.errors import StageError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+"""A key that becomes part of a stage's name and of file names: letters, digits, ``_``."""
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: frozen, typed, without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Engine(Section):
+    """What decides the bits of every training run besides data and seeds."""
+
+    precision: Literal["auto", "bf16", "fp32"]
+    threads: Annotated[int, Field(ge=1)]
+
+
+class Data(Section):
+    """Which sources are used, and how their rows are cut."""
+
+    sources: Annotated[list[Name], Field(min_length=1)]
+    validation: Share
+    test: Share
+    corpus_validation: Share
+    near_duplicate: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _leave_training_rows(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test together must leave rows to train on (sum below 1)")
+        return self
+
+
+class SourceTask(Section):
+    """A downstream task that a source holds.
+
+    ``where`` keeps the rows whose columns have these values; ``splits`` names the source's own
+    splits when it comes cut (``{train: train, test: validation}``), and what is not named is cut
+    by hash from train (which is the source's split ``train`` unless named otherwise).
+    ``never_with`` names tasks whose test text stands in this one's training text.
+    """
+
+    where: dict[str, str | int] = {}
+    splits: dict[Literal["train", "validation", "test"], str] = {}
+    never_with: list[Name] = []
+
+
+class _Source(Section):
+    """What all kinds of source share: which columns hold the text, and the tasks in them.
+
+    ``text`` names one column, or two for tasks on pairs of texts. ``label`` names the column of a
+    class (an index into ``labels``, or one of its names) or, with ``score``, of a number. With
+    ``corpus: false`` the source serves its tasks only. ``sample_by`` says what one text of a
+    plain text file is: a line, or a paragraph (ended by a blank line).
+    """
+
+    text: Annotated[list[str], Field(min_length=1, max_length=2)] = ["text"]
+    label: str | None = None
+    labels: list[str] = []
+    score: bool = False
+    corpus: bool = True
+    sample_by: Literal["line", "paragraph"] = "line"
+    tasks: dict[Name, SourceTask] = {}
+
+    @model_validator(mode="after")
+    def _tasks_have_labels(self) -> Self:
+        if self.tasks and not self.label:
+            raise ValueError("a source with tasks needs `label`, the column that holds their labels")
+        if self.tasks and self.score == bool(self.labels):
+            raise ValueError("a source with tasks needs `labels` (names) or `score: true` (a number), not both")
+        if len(self.labels) == 1 or len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels: at least two names, each once")
+        return self
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are read, each once."""
+        filters = [column for task in self.tasks.values() for column in task.where]
+        return list(dict.fromkeys([*self.text, *([self.label] if self.label else []), *filters]))
+
+
+class PypiSource(_Source):
+    """One member file of a wheel or sdist on the package index; ``sha256`` is the member's."""
+
+    kind: Literal["pypi"]
+    package: str
+    version: str
+    member: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class HubSource(_Source):
+    """A dataset of the hub, or a local folder of parquet with the same layout."""
+
+    kind: Literal["hub"]
+    id: str
+    config: str | None = None
+    revision: str | None = None
+    splits: Annotated[list[str], Field(min_length=1)] = ["train"]
+
+    @model_validator(mode="after")
+    def _task_splits_are_fetched(self) -> Self:
+        for name, task in self.tasks.items():
+            if missing := sorted({task.splits.get("train", "train"), *task.splits.values()} - set(self.splits)):
+                raise ValueError(f"tasks.{name}.splits: add {', '.join(missing)} to the source's own `splits`")
+        return self
+
+
+class UrlSource(_Source):
+    """Anything that fsspec opens: http(s), s3, gs, ssh, …"""
+
+    kind: Literal["url"]
+    url: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class FileSource(_Source):
+    """A local file, or a folder of them: csv, tsv, jsonl, parquet or plain text."""
+
+    kind: Literal["file"]
+    path: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+Source = Annotated[PypiSource | HubSource | UrlSource | FileSource, Field(discriminator="kind")]
+
+
+class Tokenizer(Section):
+    """The sub-word vocabulary."""
+
+    algorithm: Literal["wordpiece", "bpe", "unigram"]
+    vocab_size: Annotated[int, Field(ge=300, le=65536)]
+    lowercase: bool
+
+
+class Model(Section):
+    """The Transformer block that every objective shares."""
+
+    hidden_size: Annotated[int, Field(ge=8)]
+    num_hidden_layers: Annotated[int, Field(ge=1)]
+    num_attention_heads: Annotated[int, Field(ge=1)]
+    intermediate_size: Annotated[int, Field(ge=8)]
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.hidden_size % (2 * self.num_attention_heads):
+            raise ValueError(
+                f"hidden_size {self.hidden_size} must be an even multiple of "
+                f"num_attention_heads {self.num_attention_heads}"
+            )
+        return self
+
+
+class Budget(Section):
+    """How much pre-training each objective gets."""
+
+    tokens: Annotated[int, Field(ge=1)]
+
+
+class Pretrain(Section):
+    """Pre-training: the same for every objective."""
+
+    objectives: Annotated[list[Name], Field(min_length=1)]
+    budget: Budget
+    sequence_length: Annotated[int, Field(ge=8)]
+    batch_size: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    matrix_learning_rate: Annotated[float, Field(gt=0)]
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    decay: Annotated[float, Field(ge=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Annotated[float, Field(gt=0)]
+    evaluations: Annotated[int, Field(ge=1)]
+
+
+class Finetune(Section):
+    """Fine-tuning: what all methods share."""
+
+    methods: Annotated[list[Name], Field(min_length=1)]
+    max_train_examples: Annotated[int, Field(ge=2)]
+    max_validation_examples: Annotated[int, Field(ge=2)]
+    max_length: Annotated[int, Field(ge=8)]
+
+
+class Compress(Section):
+    """Compression of each task's selected model."""
+
+    compressors: list[Name]
+
+
+class Evaluate(Section):
+    """Statistics behind the metrics."""
+
+    bootstrap: Annotated[int, Field(ge=100)]
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    engine: Engine
+    data: Data
+    tokenizer: Tokenizer
+    model: Model
+    pretrain: Pretrain
+    objectives: dict[Name, dict[str, Any]]
+    tasks: Annotated[list[Name], Field(min_length=1)]
+    finetune: Finetune
+    methods: dict[Name, dict[str, Any]]
+    compress: Compress
+    compressors: dict[Name, dict[str, Any]]
+    evaluate: Evaluate
+    sources: dict[Name, Source]
+
+    @model_validator(mode="after")
+    def _names_are_defined(self) -> Self:
+        _require(self.data.sources, self.sources, "data.sources", "sources")
+        _require(self.pretrain.objectives, self.objectives, "pretrain.objectives", "objectives")
+        _require(self.finetune.methods, self.methods, "finetune.methods", "methods")
+        _require(self.compress.compressors, self.compressors, "compress.compressors", "compressors")
+        offered = [task for name in self.data.sources for task in self.sources[name].tasks]
+        if twice := sorted({task for task in offered if offered.count(task) > 1}):
+            raise ValueError(f"data.sources: {', '.join(twice)} is a task of two of them; use one")
+        _require(self.tasks, offered, "tasks", "the tasks of data.sources")
+        for name in self.tasks:
+            self._check_conflicts(name)
+        return self
+
+    def _check_conflicts(self, task: str) -> None:
+        clash = sorted(set(self.task(task)[1].never_with) & set(self.tasks))
+        if clash:
+            raise ValueError(
+                f"tasks: {task} must not be used together with {', '.join(clash)}: "
+                f"its training text holds their test text; drop one of them"
+            )
+
+    def task(self, name: str) -> tuple[Source, SourceTask]:
+        """The source in use that holds the task, and the task's own entry."""
+        for source in (self.sources[key] for key in self.data.sources):
+            if name in source.tasks:
+                return source, source.tasks[name]
+        raise StageError(f"params.yaml: tasks: no source in data.sources holds {name!r}")
+
+
+def _require(names: list[str], known: Any, key: str, where: str) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"{key}: {', '.join(unknown)} not defined; {where} has: {', '.join(sorted(known)) or 'none'}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{key}: a name stands twice")
+
+
+def load(path: Path = paths.PARAMS) -> Params:
+    """Read and check `params.yaml`.
+
+    Raises:
+        StageError: the file is missing, is not YAML, or a key is unknown or has a bad value.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StageError(f"{path.name} is missing in {path.parent.name}/") from None
+    except yaml.YAMLError as error:
+        raise StageError(f"{path.name} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise StageError(f"{path.name} must hold keys and values")
+    return parse(Params, content, path.name)
+
+
+T = TypeVar("T", bound=Section)
+
+
+def parse(schema: type[T], content: dict[str, Any], where: str) -> T:
+    """Check `content` against `schema`; errors name ``where`` and the full key."""
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise StageError(f"{where}: " + "; ".join(_describe(item) for item in error.errors())) from None
+
+
+def _describe(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        message = "unknown key"
+    return f"{key}: {message}" if key else message
+
+
+def options(schema: type[T], variants: Mapping[str, dict[str, Any]], section: str, name: str) -> T:
+    """The options of one variant (an objective, a method, a compressor), checked by its own schema.
+
+    Raises:
+        StageError: `params.yaml` has no such variant, or a key of it is unknown or has a bad value.
+    """
+    if name not in variants:
+        raise StageError(f"params.yaml: {section} has no {name!r}; it has: {', '.join(variants)}")
+    return parse(schema, variants[name], f"params.yaml: {section}.{name}")

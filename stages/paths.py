@@ -1,0 +1,63 @@
+"""Where everything lies: the one place that knows the layout of data, models and reports.
+
+`dvc.yaml` names the same paths; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PARAMS = ROOT / "params.yaml"
+
+DATA = ROOT / "data"
+RAW = DATA / "raw"
+CORPUS = DATA / "corpus"
+TASKS = DATA / "tasks"
+PACKED = DATA / "packed"
+ENCODED = DATA / "encoded"
+CURVES = DATA / "curves"
+PREDICTIONS = DATA / "predictions"
+METRICS = DATA / "metrics"
+
+MODELS = ROOT / "models"
+TOKENIZER = MODELS / "tokenizer"
+REPORTS = ROOT / "reports"
+
+STATE = ROOT / ".state"
+"""Local and disposable: tracking store, training checkpoints, logs, locks. Never a DVC out."""
+
+
+def raw(source: str) -> Path:
+    """Folder of parquet files, as fetched: ``data/raw/<source>``."""
+    return RAW / source
+
+
+def task(name: str) -> Path:
+    """Folder of ``{train,validation,test}.parquet``."""
+    return TASKS / name
+
+
+def encoded(name: str) -> Path:
+    """Folder of `TokenStore` folders ``{train,validation,test}`` of a task."""
+    return ENCODED / name
+
+
+def pretrained(objective: str, seed: int) -> Path:
+    """A pre-trained model."""
+    return MODELS / "pretrained" / f"{objective}-{seed}"
+
+
+def finetuned(task: str, objective: str, method: str, seed: int) -> Path:
+    """A fine-tuned model."""
+    return MODELS / "finetuned" / task / f"{objective}-{method}-{seed}"
+
+
+def selected(task: str) -> Path:
+    """The task's best fine-tuned model, chosen on validation."""
+    return MODELS / "selected" / task
+
+
+def compressed(task: str, compressor: str) -> Path:
+    """A compressed model."""
+    return MODELS / "compressed" / task / compressor

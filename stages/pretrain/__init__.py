@@ -1,0 +1,1 @@
+"""Pre-training: every objective on the same block, text, order and budget."""

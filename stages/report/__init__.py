@@ -1,0 +1,1 @@
+"""The report: one csv of all numbers, and one page that says what they mean."""

@@ -1,0 +1,76 @@
+"""The answer in words, made from the numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from stages.evaluate.comparisons import BASELINE
+from stages.evaluate.metrics import COMPARED
+from stages.evaluate.schema import Comparison, Compression, Evaluation
+from stages.report.formats import code, interval, listed, p_value, percent, points
+from stages.report.standings import Standing
+
+
+def headline(standings: list[Standing]) -> str:
+    """Who leads how often, over all tasks and tuning methods."""
+    wins = Counter(standing.winner for standing in standings if standing.winner)
+    of = f"{len(standings)} combination{'s' if len(standings) > 1 else ''} of task and tuning method"
+    if not wins:
+        return f"In none of {of} can a winner be told."
+    leaders = listed([f"{code(name)} in {count}" for name, count in wins.most_common()])
+    undecided = len(standings) - wins.total()
+    rest = f"; in {undecided} no winner can be told" if undecided else ""
+    return f"Over {of}, the lead is carried for {leaders}{rest}."
+
+
+def verdict(standing: Standing) -> str:
+    """What is known of one task and tuning method."""
+    where = f"{standing.task}, {code(standing.method)}:"
+    top = f"{percent(standing.mean)} % mean {COMPARED}"
+    if standing.lead is None:
+        return f"{where} {code(standing.best)} reaches {top}; no other objective was trained to compare it to."
+    if standing.winner:
+        first = f"**{code(standing.best)} leads** with {top}, {_lead(standing.lead)}."
+    else:
+        first = (
+            f"**no winner can be told.** {code(standing.best)} has the highest mean ({top}), but its lead over "
+            f"the runner-up is not carried: {_lead(standing.lead)}."
+        )
+    return " ".join([where, first, *_gains(standing)])
+
+
+def _lead(lead: Comparison) -> str:
+    return f"{points(lead.difference)} points over {code(lead.against)} ({_certainty(lead)})"
+
+
+def _certainty(comparison: Comparison) -> str:
+    """The interval and the p-value, and how many seeds they rest on."""
+    seeds = len(comparison.seeds)
+    bounds = f"95 % interval {interval(comparison.lower, comparison.upper)}"
+    if comparison.p_holm is None:
+        return f"{bounds} over examples only: one seed tells nothing of other seeds"
+    p = p_value(comparison.p_holm)
+    return f"{bounds}, corrected p {p if p.startswith('<') else f'= {p}'}, {seeds} seeds"
+
+
+def _gains(standing: Standing) -> list[str]:
+    """What is carried against the baseline, a sentence each way; what the lead said is not repeated."""
+    said = {standing.lead.objective, standing.lead.against} if standing.lead else set()
+    gains = [gain for gain in standing.gains if {gain.objective, gain.against} != said]
+    sentences = []
+    for carried, verb in ((True, "is carried"), (False, "is not carried")):
+        named = [f"{code(gain.objective)} ({points(gain.difference)})" for gain in gains if gain.carried == carried]
+        if named:
+            sentences.append(f"Against {code(BASELINE)}, the difference {verb} for {listed(named)}.")
+    return sentences
+
+
+def compression_verdict(evaluation: Evaluation, compression: Compression, ratio: float) -> str:
+    """What one compressor leaves of one model; `ratio` is its size over the original's."""
+    model = f"{compression.objective}-{compression.method}-{compression.seed}"
+    bounds = f"95 % interval over examples {interval(compression.lower, compression.upper)}"
+    return (
+        f"{evaluation.task}, {code(compression.compressor)}: {code(model)} keeps "
+        f"{percent(compression.after / compression.before)} % of its {compression.metric} at "
+        f"{percent(ratio)} % of its size ({points(compression.difference)} points, {bounds})."
+    )

@@ -1,0 +1,26 @@
+"""Writing the report's files: the same bytes for the same metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages import artifacts
+from stages.report import page
+from stages.report import results as tidy
+from stages.report.figures import pretraining, scores, style
+from stages.report.inputs import Inputs
+
+
+def build(inputs: Inputs, folder: Path) -> None:
+    """Write ``results.csv``, ``figures/`` and ``report.md`` under `folder`."""
+    results = tidy.collect(inputs)
+    with artifacts.atomic_folder(folder / "figures") as figures, style.styled():
+        style.save(scores.scores(inputs, results), figures / "scores.svg")
+        style.save(pretraining.pretraining(inputs), figures / "pretraining.svg")
+    _write(folder / "results.csv", tidy.to_csv(results))
+    _write(folder / "report.md", page.render(inputs, results))
+
+
+def _write(path: Path, text: str) -> None:
+    with artifacts.atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")

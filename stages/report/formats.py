@@ -1,0 +1,67 @@
+"""How numbers are written on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+
+MINUS = "−"
+
+
+def number(value: float, digits: int) -> str:
+    """With thousands separators and a true minus sign; never a negative zero."""
+    text = f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def spread(values: Sequence[float], digits: int, scale: float = 1) -> str:
+    """Mean ± standard deviation (of a sample) over seeds; with one seed, the value alone."""
+    scaled = [scale * value for value in values]
+    text = number(mean(scaled), digits)
+    return f"{text} ± {number(stdev(scaled), digits)}" if len(scaled) > 1 else text
+
+
+def percent(share: float) -> str:
+    """``77.8``: a share as a percentage, without the sign."""
+    return number(100 * share, 1)
+
+
+def points(share: float) -> str:
+    """``+4.2``: a difference of shares in percentage points."""
+    text = percent(share)
+    return text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
+
+
+def interval(lower: float, upper: float) -> str:
+    """``+2.0 to +6.3``, in percentage points."""
+    return f"{points(lower)} to {points(upper)}"
+
+
+def p_value(p: float | None) -> str:
+    """``0.012``; nothing is told apart below 0.001."""
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count(values: Sequence[float]) -> str:
+    """A whole number, or its range where seeds or tasks differ."""
+    low, high = min(values), max(values)
+    return f"{low:,.0f}" if low == high else f"{low:,.0f}–{high:,.0f}"
+
+
+def mebibytes(size: float) -> str:
+    """``3.41 MiB``."""
+    return f"{number(size / 2**20, 2)} MiB"
+
+
+def code(name: str) -> str:
+    """A name as markdown sets it."""
+    return f"`{name}`"
+
+
+def listed(items: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))

@@ -1,0 +1,93 @@
+"""``reports/report.md``: the tables and words, set by the template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stages.evaluate.comparisons import BASELINE
+from stages.evaluate.schema import NONE
+from stages.params import Params
+from stages.report import answer, formats
+from stages.report.inputs import Inputs
+from stages.report.results import Results
+from stages.report.standings import standing
+from stages.report.tables import compression, differences, models, pretraining, scores, texts
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(inputs: Inputs, results: Results) -> str:
+    """The page as markdown."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.md.j2").render(_content(inputs, results))
+
+
+def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
+    params = inputs.params
+    standings = [
+        standing(evaluation, results, params.pretrain.objectives, method)
+        for evaluation in inputs.evaluations
+        for method in params.finetune.methods
+    ]
+    return {
+        "params": params,
+        "settings": yaml.safe_dump(settings(params), sort_keys=False, allow_unicode=True, width=110),
+        "headline": answer.headline(standings),
+        "verdicts": [answer.verdict(item) for item in standings],
+        "compression_verdicts": _compression_verdicts(inputs, results),
+        "scores": [(method, scores.scores(inputs, results, standings, method)) for method in params.finetune.methods],
+        "flags": _flags(inputs),
+        "differences": differences.differences(inputs),
+        "pretraining": pretraining.pretraining(inputs, results),
+        "models": models.models(inputs, results),
+        "compression": compression.compression(inputs, results),
+        "sets": texts.sets(inputs.split),
+        "removed": texts.removed(inputs.split),
+        "overlaps": texts.overlaps(inputs.split),
+        "pairs": len(inputs.split.overlaps),
+        "tokenizer": inputs.tokenizer,
+        "baseline": BASELINE,
+        "seeds": f"{len(params.seeds)} seed{'s' if len(params.seeds) > 1 else ''}",
+        "formats": formats,
+    }
+
+
+def _compression_verdicts(inputs: Inputs, results: Results) -> list[str]:
+    verdicts = []
+    for evaluation in inputs.evaluations:
+        for item in evaluation.compressions:
+            before, after = compression.sizes(results, evaluation.task, item)
+            verdicts.append(answer.compression_verdict(evaluation, item, after / before))
+    return verdicts
+
+
+def _flags(inputs: Inputs) -> list[str]:
+    return [
+        f"{evaluation.task}, {formats.code(f'{flag.objective}-{flag.method}-{flag.seed}')}"
+        + ("" if flag.compressor == NONE else f" + {formats.code(flag.compressor)}")
+        + f": {flag.reason}"
+        for evaluation in inputs.evaluations
+        for flag in evaluation.flags
+    ]
+
+
+def settings(params: Params) -> dict[str, Any]:
+    """`params.yaml` without the variants and sources that are defined but not in use."""
+    used = {
+        "objectives": params.pretrain.objectives,
+        "methods": params.finetune.methods,
+        "compressors": params.compress.compressors,
+        "sources": params.data.sources,
+    }
+    content = params.model_dump(exclude_unset=True)
+    return content | {section: {name: content[section][name] for name in names} for section, names in used.items()}

@@ -1,0 +1,69 @@
+"""Who leads under a tuning method, and whether the lead over the runner-up is carried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import mean
+
+from stages.evaluate.comparisons import BASELINE
+from stages.evaluate.metrics import COMPARED
+from stages.evaluate.schema import Comparison, Evaluation
+from stages.report.results import Results
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The objective with the highest mean, and its comparison with the second; none without a second."""
+
+    task: str
+    method: str
+    best: str
+    mean: float
+    lead: Comparison | None
+    gains: list[Comparison]
+    """Every objective's comparison with the baseline."""
+
+    @property
+    def winner(self) -> str | None:
+        """The best objective, if its lead is carried."""
+        return self.best if self.lead is not None and self.lead.carried else None
+
+
+def standing(evaluation: Evaluation, results: Results, objectives: list[str], method: str) -> Standing:
+    """The standing of one task and tuning method."""
+    means = {name: _mean(results, name, evaluation.task, method) for name in objectives}
+    ranked = sorted(objectives, key=lambda name: -means[name])
+    comparisons = [comparison for comparison in evaluation.comparisons if comparison.method == method]
+    return Standing(
+        task=evaluation.task,
+        method=method,
+        best=ranked[0],
+        mean=means[ranked[0]],
+        lead=next((_seen_from(ranked[0], item) for item in comparisons if _are(item, ranked[:2])), None),
+        gains=[item for item in comparisons if item.against == BASELINE],
+    )
+
+
+def _mean(results: Results, objective: str, task: str, method: str) -> float:
+    return mean(row.value for row in results.cell(objective, task, method, COMPARED))
+
+
+def _are(comparison: Comparison, names: list[str]) -> bool:
+    return {comparison.objective, comparison.against} == set(names)
+
+
+def _seen_from(objective: str, comparison: Comparison) -> Comparison:
+    """The same comparison with `objective` first."""
+    if comparison.objective == objective:
+        return comparison
+    turned = [seed.model_copy(update={"difference": -seed.difference}) for seed in comparison.seeds]
+    return comparison.model_copy(
+        update={
+            "objective": comparison.against,
+            "against": comparison.objective,
+            "difference": -comparison.difference,
+            "lower": -comparison.upper,
+            "upper": -comparison.lower,
+            "seeds": turned,
+        }
+    )

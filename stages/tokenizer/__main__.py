@@ -1,0 +1,76 @@
+"""Learn the sub-word vocabulary, and turn texts into token ids with it.
+
+  train    learn it from data/corpus/train.parquet: models/tokenizer, and its figures on the
+           corpus's validation text in data/metrics/tokenizer.json
+  pack     the corpus as token ids: data/packed/{train,validation}
+  encode   a task as token ids: data/encoded/<task>/{train,validation,test}
+
+Examples:
+  python -m stages.tokenizer train
+  python -m stages.tokenizer pack
+  python -m stages.tokenizer encode --task imdb
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from stages import artifacts, command, params, paths
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = command.parser("stages.tokenizer", __doc__)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="train|pack|encode")
+    actions.add_parser("train", help="learn the vocabulary from the corpus")
+    actions.add_parser("pack", help="write the corpus as token ids")
+    encode = actions.add_parser("encode", help="write a task as token ids")
+    encode.add_argument("--task", required=True, help="a task of the sources in use")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None) -> None:
+    """Run one action."""
+    arguments = _arguments(argv)
+    settings = params.load()
+    os.environ.setdefault("RAYON_NUM_THREADS", str(settings.engine.threads))
+    if arguments.action == "train":
+        _train(settings)
+    elif arguments.action == "pack":
+        _pack()
+    else:
+        _encode(arguments.task)
+
+
+def _train(settings: params.Params) -> None:
+    from stages.tokenizer.statistics import statistics
+    from stages.tokenizer.texts import texts_of
+    from stages.tokenizer.train import save, train
+
+    tokenizer = train(texts_of(paths.CORPUS / "train.parquet"), settings.tokenizer)
+    save(tokenizer, paths.TOKENIZER)
+    figures = statistics(tokenizer, texts_of(paths.CORPUS / "validation.parquet"))
+    artifacts.write_json(paths.METRICS / "tokenizer.json", figures)
+
+
+def _pack() -> None:
+    from stages.tokenizer.encode import pack
+    from stages.tokenizer.train import load
+
+    tokenizer = load(paths.TOKENIZER)
+    for split in ("train", "validation"):
+        pack(tokenizer, paths.CORPUS / f"{split}.parquet", paths.PACKED / split)
+
+
+def _encode(task: str) -> None:
+    from stages.tokenizer.encode import encode
+    from stages.tokenizer.train import load
+
+    tokenizer = load(paths.TOKENIZER)
+    for split in ("train", "validation", "test"):
+        encode(tokenizer, paths.task(task) / f"{split}.parquet", paths.encoded(task) / split)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,68 @@
+"""Which parameters are stepped by which rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+Named = tuple[str, nn.Parameter]
+
+
+@dataclass
+class Optimizers:
+    """Several optimizers stepped as one, all following one schedule."""
+
+    parts: list[torch.optim.Optimizer]
+
+    def __post_init__(self) -> None:
+        for group in self.groups():
+            group["peak_lr"] = group["lr"]
+
+    def groups(self) -> Iterable[dict[str, object]]:
+        """All parameter groups."""
+        return (group for part in self.parts for group in part.param_groups)
+
+    def step(self, factor: float) -> None:
+        """Step every part at ``factor`` times its peak learning rate, and clear the gradients."""
+        for group in self.groups():
+            group["lr"] = group["peak_lr"] * factor  # type: ignore[operator]
+        for part in self.parts:
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+
+def muon_adamw(
+    model: nn.Module, *, learning_rate: float, matrix_learning_rate: float, weight_decay: float
+) -> Optimizers:
+    """Muon for the matrices inside the layers, AdamW for embeddings and norms.
+
+    Muon orthogonalises each matrix's momentum (Jordan et al. 2024); the embedding table, whose rows are
+    touched rarely, and the norms stay with AdamW, without weight decay on the norms.
+    """
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in named if _is_matrix(name, p)]
+    others = [(name, p) for name, p in named if not _is_matrix(name, p)]
+    muon = torch.optim.Muon(
+        matrices, lr=matrix_learning_rate, weight_decay=0.0, momentum=0.95, nesterov=True, adjust_lr_fn="original"
+    )
+    return Optimizers([muon, _adamw(others, learning_rate, weight_decay)])
+
+
+def adamw(model: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizers:
+    """AdamW for everything that is trained; no weight decay on norms and biases."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    return Optimizers([_adamw(named, learning_rate, weight_decay)])
+
+
+def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim == 2 and "embedding" not in name
+
+
+def _adamw(named: list[Named], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    decayed = [p for _, p in named if p.ndim >= 2]
+    plain = [p for _, p in named if p.ndim < 2]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, betas=(0.9, 0.98), fused=True)

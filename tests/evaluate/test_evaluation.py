@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from stages import artifacts, params, paths
+from stages.evaluate import __main__, evaluation, runs
+from stages.evaluate.schema import Evaluation
+from stages.params import Params
+from tests.evaluate import made
+from tests.evaluate.tracked import Tracked
+
+KEYS = [
+    "objective", "task", "method", "compressor", "seed", "split", "metric", "value", "lower", "upper", "examples",
+]  # fmt: skip
+
+
+@pytest.fixture
+def found(settings: Params) -> Evaluation:
+    return evaluation.evaluate(settings, "imdb", runs.read(settings, "imdb"))
+
+
+def test_a_row_has_exactly_the_columns_of_the_interface(found: Evaluation) -> None:
+    assert all(list(row.model_dump()) == KEYS for row in found.rows)
+    assert len(found.rows) == 13 * 5
+
+
+def test_values_are_those_of_the_predictions(found: Evaluation) -> None:
+    frame = pd.read_parquet(paths.PREDICTIONS / "finetuned/imdb/clm-full-1/predictions.parquet")
+    values = {row.metric: row for row in found.rows if (row.objective, row.method, row.seed) == ("clm", "full", 1)}
+    assert values["accuracy"].value == accuracy_score(frame.label, frame.prediction)
+    assert values["f1"].value == f1_score(frame.label, frame.prediction)
+    assert values["accuracy"].examples == made.EXAMPLES
+    for name in ("accuracy", "f1"):
+        assert values[name].lower < values[name].value < values[name].upper  # type: ignore[operator]
+    assert (values["bytes"].value, values["bytes"].lower, values["bytes"].split) == (8_000_000, None, "none")
+
+
+def test_the_clear_winner_is_carried(found: Evaluation) -> None:
+    pairs = [(item.objective, item.against) for item in found.comparisons if item.method == "frozen"]
+    assert pairs == [("mlm", "scratch"), ("clm", "scratch"), ("clm", "mlm")]
+    for item in found.comparisons:
+        assert item.difference == pytest.approx(np.mean([seed.difference for seed in item.seeds]))
+        assert item.p <= item.p_holm  # type: ignore[operator]
+
+
+def test_compression_is_compared_to_the_model_it_was_made_from(found: Evaluation) -> None:
+    (item,) = found.compressions
+    before = next(row for row in found.rows if (row.objective, row.method, row.seed) == ("clm", "frozen", 0))
+    assert item.before == before.value
+    assert item.after - item.before == item.difference
+    assert item.lower <= item.difference <= item.upper
+
+
+def test_a_model_with_one_answer_is_flagged_and_claims_nothing(settings: Params) -> None:
+    file = paths.PREDICTIONS / "finetuned/imdb/mlm-frozen-1/predictions.parquet"
+    frame = pd.read_parquet(file)
+    frame.assign(prediction=1).to_parquet(file)
+    found = evaluation.evaluate(settings, "imdb", runs.read(settings, "imdb"))
+    (flag,) = found.flags
+    assert (flag.objective, flag.method, flag.seed) == ("mlm", "frozen", 1)
+    assert flag.reason == "predicts class 1 for every example"
+    assert not any(item.carried for item in found.comparisons if "mlm" in (item.objective, item.against)
+                   and item.method == "frozen")  # fmt: skip
+
+
+def test_a_single_objective_and_seed_can_be_evaluated(settings: Params) -> None:
+    pretrain = settings.pretrain.model_copy(update={"objectives": ["clm"]})
+    chosen = settings.model_copy(update={"pretrain": pretrain, "seeds": [0]})
+    assert evaluation.evaluate(chosen, "imdb", runs.read(chosen, "imdb")).comparisons == []
+
+
+def test_one_seed_claims_nothing(settings: Params) -> None:
+    chosen = settings.model_copy(update={"seeds": [0]})
+    found = evaluation.evaluate(chosen, "imdb", runs.read(chosen, "imdb"))
+    assert [(item.p, item.p_holm, item.carried) for item in found.comparisons] == [(None, None, False)] * 6
+
+
+def test_the_command_writes_the_same_bytes_twice(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracked = Tracked(monkeypatch)
+    monkeypatch.setattr(params, "load", lambda: settings)
+    written = []
+    for _ in range(2):
+        __main__.main(["--task", "imdb"])
+        written.append([(paths.METRICS / kind / "imdb.json").read_bytes() for kind in ("evaluate", "scores")])
+    assert written[0] == written[1]
+    assert tracked.runs == ["evaluate · imdb"] * 2
+    means = json.loads(written[0][1])
+    assert tracked.summaries[-1]["frozen.clm.accuracy"] == means["frozen"]["clm"]["accuracy"]
+    content = artifacts.read_json(paths.METRICS / "evaluate/imdb.json")
+    assert params.parse(Evaluation, content, "imdb.json").task == "imdb"

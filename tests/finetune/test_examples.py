@@ -1,0 +1,47 @@
+"""Cutting, padding, drawing and batching."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.tokenizer.special import PAD_ID, SEP_ID
+from tests.finetune.made import LENGTH, examples, store
+
+
+def test_a_batch_holds_each_text_and_nothing_else(tmp_path: Path) -> None:
+    """Real tokens where the mask says so, padding elsewhere, [SEP] kept where a text was cut."""
+    whole = store(tmp_path / "store", 50, 0)
+    some = examples(tmp_path / "some", 50, 0)
+    batch = some.batch(np.arange(50))
+    for row, mask, index in zip(batch.input_ids.numpy(), batch.attention_mask.numpy(), range(50), strict=True):
+        text = whole[index]
+        kept = text if len(text) <= LENGTH else np.append(text[: LENGTH - 1], SEP_ID)
+        assert row[: len(kept)].tolist() == kept.tolist()
+        assert mask.tolist() == [1] * len(kept) + [0] * (len(row) - len(kept))
+        assert (row[len(kept) :] == PAD_ID).all()
+    assert batch.labels.tolist() == np.asarray(whole.labels).tolist()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_an_epoch_has_every_example_once(batch_size: int, tmp_path: Path) -> None:
+    """In an order of the seed and the epoch, with less padding than at random."""
+    some = examples(tmp_path / "some", 100, 0)
+    orders = [some.shuffled(batch_size, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0), (0, 0))]
+    for order in orders:
+        assert sorted(np.concatenate(order).tolist()) == list(range(100))
+    flat = [np.concatenate(order).tolist() for order in orders]
+    assert flat[0] == flat[3]
+    assert flat[0] != flat[1]
+    assert flat[0] != flat[2]
+
+
+def test_drawing_depends_on_the_seed(tmp_path: Path) -> None:
+    """No example twice; the same seed draws the same ones; a limit above the number takes all."""
+    some = examples(tmp_path / "some", 100, 0)
+    drawn = [set(some.sample(30, seed).indices.tolist()) for seed in (0, 0, 1)]
+    assert [len(indices) for indices in drawn] == [30, 30, 30]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert len(some.sample(1000, 0)) == 100

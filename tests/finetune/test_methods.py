@@ -1,0 +1,90 @@
+"""Every method on every architecture, and each against its definition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages.errors import StageError
+from stages.finetune import methods
+from stages.finetune.methods import METHODS
+from stages.finetune.methods.frozen import INVERSE_PENALTIES, features
+from stages.finetune.predict import probabilities
+from stages.finetune.tasks import classification
+from stages.model.classifier import Classifier, ClassifierConfig, depths_of
+from tests.finetune.made import LENGTH, examples, job, transformer
+
+FULL = {"learning_rate": 3e-3, "epochs": 4, "batch_size": 16, "warmup": 0.1, "weight_decay": 0.01, "patience": 3}
+OPTIONS = {"full": FULL}
+
+
+def fit(name: str, causal: bool, folder: Path):  # type: ignore[no-untyped-def]
+    """A tuned 32-dim model."""
+    kind = METHODS[name]
+    return kind(kind.Options(**OPTIONS.get(name, {}))).fit(transformer(causal), job(folder))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", METHODS)
+def test_it_learns_a_made_task(name: str, causal: bool, tmp_path: Path) -> None:
+    """Nearly all held-out texts are told right, and the parameters are counted."""
+    tuned = fit(name, causal, tmp_path)
+    test = examples(tmp_path / "test", 200, 3)
+    scores = probabilities(tuned.model, test, torch.float32)
+    assert scores.sum(1) == pytest.approx(1, abs=1e-5)
+    assert classification.metrics(test.labels, scores)["accuracy"] > 0.9
+    total = sum(parameter.numel() for parameter in tuned.model.parameters())
+    assert 0 < tuned.trainable_parameters <= total
+    assert (tuned.trainable_parameters == total) is (name == "full")
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_frozen_leaves_the_transformer_alone(causal: bool, tmp_path: Path) -> None:
+    """Not a bit of it changes."""
+    before, after = transformer(causal).state_dict(), fit("frozen", causal, tmp_path).model.transformer.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_frozen_is_the_best_logistic_regression(tmp_path: Path) -> None:
+    """The same as scikit-learn's pipeline over all depths and penalties, prediction by prediction."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    tuned, data, body = fit("frozen", False, tmp_path), job(tmp_path), transformer(False)
+    reader = Classifier(body, ClassifierConfig(data.labels, tuple(depths_of(body.config)), LENGTH)).eval()
+    train, validation = (features(reader, part, torch.float32) for part in (data.train, data.validation))
+    test = examples(tmp_path / "test", 200, 3)
+    held_out = features(reader, test, torch.float32)
+    best = None
+    for depth in range(train.shape[1]):
+        for penalty in INVERSE_PENALTIES:
+            head = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000))
+            head.fit(train[:, depth], data.train.labels)
+            value = head.score(validation[:, depth], data.validation.labels)
+            if best is None or value > best[0]:
+                best = value, depth, head
+    assert best is not None
+    assert tuned.model.config.depths == (best[1],)
+    reference = best[2].predict_proba(held_out[:, best[1]])
+    assert probabilities(tuned.model, test, torch.float32) == pytest.approx(reference, abs=2e-3)
+
+
+def test_probabilities_do_not_depend_on_batching(tmp_path: Path) -> None:
+    """Each example alone has the scores that it has among others."""
+    tuned, test = fit("full", True, tmp_path), examples(tmp_path / "test", 40, 3)
+    together = probabilities(tuned.model, test, torch.float32)
+    for place in range(40):
+        batch = test.batch(np.array([place]))
+        with torch.no_grad():
+            alone = tuned.model(batch.input_ids, batch.attention_mask).softmax(-1).numpy()
+        assert together[place] == pytest.approx(alone[0], abs=1e-5)
+
+
+def test_an_unknown_method_is_named() -> None:
+    """With those that there are."""
+    with pytest.raises(StageError, match=r"finetune\.methods.*'lora'.*frozen"):
+        methods.get("lora")

@@ -1,0 +1,54 @@
+"""What DVC says is out of date, in which order, and how `dvc.lock` is put in order."""
+
+from __future__ import annotations
+
+import pytest
+from dvc.repo import Repo
+
+from flows import graph
+from stages.errors import StageError
+from tests.flows.conftest import Project
+
+ALL = ["top", "left", "right", "join", "each@a", "each@b", "alone", "still"]
+
+
+def names(plan: graph.Plan) -> list[str]:
+    return [stage.name for stage in plan.stages]
+
+
+def test_a_new_project_is_planned_whole_and_in_order_of_need(project: Project) -> None:
+    plan = graph.plan()
+    needs = {stage.name: stage.needs for stage in plan.stages}
+    assert sorted(needs) == sorted(ALL)
+    assert needs["join"] == {"left", "right"}
+    assert needs["alone"] == needs["still"] == frozenset()  # frozen: cut off from what it needs
+    assert all(names(plan).index(need) < names(plan).index(name) for name in needs for need in needs[name])
+
+
+def test_what_changed_is_planned_with_all_that_stands_on_it(project: Project) -> None:
+    project.run("dvc", "repro", "-q").check_returncode()
+    assert names(graph.plan()) == []
+    (project.root / "join").unlink()
+    assert names(graph.plan()) == ["join"]
+    (project.root / "params.yaml").write_text("size: 2\n")
+    assert sorted(names(graph.plan())) == ["each@a", "each@b", "join", "left", "right", "top"]
+    assert names(graph.plan(["left"])) == ["top", "left"]
+
+
+def test_what_cannot_be_planned_is_an_error_that_says_why(project: Project) -> None:
+    with pytest.raises(StageError, match="nowhere"):
+        graph.plan(["nowhere"])
+    with Repo() as repo, repo.lock, pytest.raises(StageError, match="another DVC command"):
+        graph.plan()
+
+
+def test_the_lock_keeps_old_entries_and_appends_new_ones_in_serial_order(project: Project) -> None:
+    project.run("dvc", "repro", "-q", "alone").check_returncode()
+    serial = project.copy(project.root.parent / "serial")
+    serial.run("dvc", "repro", "-q").check_returncode()
+    plan = graph.plan()
+    for name in ["top", "right", "each@b", "left", "each@a", "join", "still"]:
+        project.run("dvc", "repro", "-q", "--single-item", name).check_returncode()
+    assert project.lock != serial.lock
+    graph.settle_lock(plan)
+    assert project.lock == serial.lock

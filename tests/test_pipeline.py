@@ -1,0 +1,161 @@
+"""The whole graph on a small cut of real text: by `dvc repro`, and by the flow, with the same result."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages import paths
+
+REVIEWS = Path(__file__).parent / "data" / "reviews.csv"
+COPIED = ("stages", "flows", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def tiny(settings: dict[str, Any], source: Path) -> dict[str, Any]:
+    """The committed parameters, cut down to one task, one seed, two objectives and a minute."""
+    settings["seeds"] = [0]
+    settings["engine"] = {"precision": "fp32", "threads": 1}
+    settings["data"]["sources"] = ["reviews"]
+    settings["sources"] = {
+        "reviews": {
+            "kind": "file",
+            "path": str(source),
+            "text": ["text"],
+            "label": "label",
+            "labels": ["negative", "positive"],
+            "tasks": {"rotten_tomatoes": {"where": {"source": "rotten_tomatoes"}}},
+        }
+    }
+    settings["tasks"] = ["rotten_tomatoes"]
+    settings["tokenizer"]["vocab_size"] = 600
+    settings["model"] |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    settings["pretrain"] |= {"objectives": ["scratch", "mlm"], "budget": {"tokens": 20_000}, "sequence_length": 32}
+    settings["finetune"] |= {"max_train_examples": 100, "max_validation_examples": 40, "max_length": 32}
+    settings["methods"]["full"] |= {"epochs": 1}
+    return settings
+
+
+def workspace(folder: Path) -> Path:
+    """A repository of its own with the project's code and the small parameters."""
+    folder.mkdir()
+    for name in COPIED:
+        origin, target = paths.ROOT / name, folder / name
+        target.parent.mkdir(exist_ok=True)
+        if origin.is_dir():
+            shutil.copytree(origin, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(origin, target)
+    settings = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
+    (folder / "params.yaml").write_text(yaml.safe_dump(tiny(settings, REVIEWS)), encoding="utf-8")
+    run(folder, "git", "init", "--quiet")
+    run(folder, "git", "add", ".")
+    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "start")
+    return folder
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a command in the workspace; its output, or a failure that shows it."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+    }
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "PREFECT_API_URL", "PREFECT_HOME", "DVC_STAGE", "DVC_ROOT"):
+        environment.pop(name, None)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which `dvc repro` has run."""
+    folder = workspace(tmp_path_factory.mktemp("pipeline") / "serial")
+    run(folder, "dvc", "repro")
+    return folder
+
+
+def test_everything_is_there(serial: Path) -> None:
+    """Each listed run has its rows in the results, and the report stands."""
+    with (serial / "reports" / "results.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    columns = "objective task method compressor seed split metric value lower upper examples"
+    assert list(rows[0])[:11] == columns.split()
+    measured = {(r["objective"], r["task"], r["method"], r["compressor"]) for r in rows if r["metric"] == "accuracy"}
+    for objective in ("scratch", "mlm"):
+        for method in ("frozen", "full"):
+            assert (objective, "rotten_tomatoes", method, "none") in measured
+    assert any(compressor == "int8_dynamic" for *_, compressor in measured)
+    assert any(r["metric"] == "bits_per_byte" and r["objective"] == "mlm" for r in rows)
+    assert (serial / "reports" / "report.md").stat().st_size > 1000
+    assert (serial / "reports" / "speed.csv").read_text().startswith("subject,peer,figure,unit,value,ratio\n")
+
+
+def test_a_second_run_does_nothing(serial: Path) -> None:
+    """Not one stage, and DVC finds nothing to say."""
+    assert "Running stage" not in run(serial, "dvc", "repro")
+    assert "up to date" in run(serial, "dvc", "status")
+
+
+def test_dvc_shows_metrics_params_and_plots(serial: Path) -> None:
+    """The commands that DVC's users expect."""
+    assert "data/metrics/pretrain/mlm-0.json" in run(serial, "dvc", "metrics", "show", "--md").replace("\\", "/")
+    run(serial, "dvc", "params", "diff")
+    assert "index.html" in run(serial, "dvc", "plots", "show")
+
+
+def test_compression_settings_rerun_no_training(serial: Path) -> None:
+    """Only what reads them, and what follows from it."""
+    file = serial / "params.yaml"
+    before = file.read_text(encoding="utf-8")
+    try:
+        settings = yaml.safe_load(before)
+        settings["compress"]["compressors"] = []
+        file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        changed = run(serial, "dvc", "status")
+    finally:
+        file.write_text(before, encoding="utf-8")
+    assert "report" in changed
+    assert not any(f"\n{stage}" in f"\n{changed}" for stage in ("download", "split", "pretrain", "finetune", "select"))
+
+
+def test_runs_are_logged_with_their_lineage(serial: Path) -> None:
+    """A finished MLflow run for every stage that trains, with curves and the hashes of `dvc.lock`."""
+    script = (
+        "from mlflow import MlflowClient, set_tracking_uri\n"
+        "set_tracking_uri('sqlite:///.state/mlflow.db')\n"
+        "client = MlflowClient()\n"
+        "kinds = {e.experiment_id: e.name for e in client.search_experiments()}\n"
+        "for run in client.search_runs(list(kinds)):\n"
+        "    points = len(client.get_metric_history(run.info.run_id, 'validation.loss'))\n"
+        "    output = run.data.tags.get('output.models/pretrained/mlm-0', '-')\n"
+        "    print(kinds[run.info.experiment_id], run.info.status, points, output, sep='\\t')\n"
+    )
+    lines = [line.split("\t") for line in run(serial, sys.executable, "-c", script).splitlines()]
+    assert all(line[1] == "FINISHED" for line in lines)
+    kinds = [line[0] for line in lines]
+    assert kinds.count("pretrain") == 2
+    assert kinds.count("finetune") == 4
+    lock = yaml.safe_load((serial / "dvc.lock").read_text(encoding="utf-8"))
+    outs = {out["path"]: out["md5"] for out in lock["stages"]["pretrain@mlm-0"]["outs"]}
+    trained = [line for line in lines if line[3] == outs["models/pretrained/mlm-0"]]
+    assert len(trained) == 1
+    assert int(trained[0][2]) >= 10
+
+
+def test_the_flow_ends_as_dvc_repro_does(serial: Path, tmp_path: Path) -> None:
+    """From nothing, two stages at a time: the same `dvc.lock`, byte for byte, and the same report."""
+    parallel = workspace(tmp_path / "parallel")
+    run(parallel, sys.executable, "-m", "flows", "run", "--workers", "2")
+    for name in ("dvc.lock", "reports/results.csv", "reports/report.md"):
+        assert (parallel / name).read_bytes() == (serial / name).read_bytes(), name
+    assert "up to date" in run(parallel, "dvc", "status")
