@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from stages import command, params, paths
+from stages import command, params, paths, tracking
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -32,13 +32,40 @@ def main(argv: Sequence[str] | None) -> None:
     arguments = _arguments(argv)
     settings = params.load()
     if arguments.action == "download":
-        from stages.corpus.download import download, pick
-
-        download(arguments.source, pick(settings, arguments.source), paths.raw(arguments.source))
+        _download(settings, arguments.source)
     else:
+        _split(settings)
+
+
+def _download(settings: params.Params, source: str) -> None:
+    from stages.corpus.download import download, pick
+
+    entry = pick(settings, source)
+    with tracking.run(
+        kind="download",
+        name=f"download · {source}",
+        params=entry.model_dump(exclude={"tasks", "labels"}),
+        tags={"source": source},
+        inputs=[],
+        outputs=[paths.raw(source)],
+    ):
+        download(source, entry, paths.raw(source))
+
+
+def _split(settings: params.Params) -> None:
+    counts = paths.METRICS / "split.json"
+    with tracking.run(
+        kind="split",
+        name="split",
+        params=settings.data.model_dump() | {"tasks": settings.tasks},
+        tags={},
+        inputs=[paths.raw(source) for source in settings.data.sources],
+        outputs=[paths.CORPUS, paths.TASKS, counts],
+    ) as run:
         from stages.corpus.split import split
 
         split(settings)
+        run.artifact(counts)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,10 @@ from stages.report.inputs import Inputs
 def build(inputs: Inputs, folder: Path) -> None:
     """Write ``results.csv``, ``figures/`` and ``report.md`` under `folder`."""
     results = tidy.collect(inputs)
+    texts = {"results.csv": tidy.to_csv(results), "report.md": page.render(inputs, results)}
     with artifacts.atomic_folder(folder / "figures") as figures, style.styled():
         style.save(scores.scores(inputs, results), figures / "scores.svg")
         style.save(pretraining.pretraining(inputs), figures / "pretraining.svg")
-    _write(folder / "results.csv", tidy.to_csv(results))
-    _write(folder / "report.md", page.render(inputs, results))
-
-
-def _write(path: Path, text: str) -> None:
-    with artifacts.atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+    for name, text in texts.items():
+        with artifacts.atomic_file(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="")

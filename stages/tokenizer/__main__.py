@@ -16,8 +16,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 
-from stages import artifacts, command, params, paths
+from stages import artifacts, command, params, paths, tracking
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -44,32 +46,51 @@ def main(argv: Sequence[str] | None) -> None:
 
 
 def _train(settings: params.Params) -> None:
-    from stages.tokenizer.statistics import statistics
-    from stages.tokenizer.texts import texts_of
-    from stages.tokenizer.train import save, train
+    figures_file = paths.METRICS / "tokenizer.json"
+    with tracking.run(
+        kind="tokenizer",
+        name=f"tokenizer · {settings.tokenizer.algorithm} {settings.tokenizer.vocab_size}",
+        params=settings.tokenizer.model_dump(),
+        tags={},
+        inputs=[paths.CORPUS],
+        outputs=[paths.TOKENIZER, figures_file],
+    ) as run:
+        from stages.tokenizer.statistics import statistics
+        from stages.tokenizer.texts import texts_of
+        from stages.tokenizer.train import save, train
 
-    tokenizer = train(texts_of(paths.CORPUS / "train.parquet"), settings.tokenizer)
-    save(tokenizer, paths.TOKENIZER)
-    figures = statistics(tokenizer, texts_of(paths.CORPUS / "validation.parquet"))
-    artifacts.write_json(paths.METRICS / "tokenizer.json", figures)
+        tokenizer = train(texts_of(paths.CORPUS / "train.parquet"), settings.tokenizer)
+        save(tokenizer, paths.TOKENIZER)
+        figures = statistics(tokenizer, texts_of(paths.CORPUS / "validation.parquet"))
+        artifacts.write_json(figures_file, figures)
+        run.summary(figures)
 
 
 def _pack() -> None:
-    from stages.tokenizer.encode import pack
-    from stages.tokenizer.train import load
+    with _encoding("pack", [paths.CORPUS], paths.PACKED):
+        from stages.tokenizer.encode import pack
+        from stages.tokenizer.train import load
 
-    tokenizer = load(paths.TOKENIZER)
-    for split in ("train", "validation"):
-        pack(tokenizer, paths.CORPUS / f"{split}.parquet", paths.PACKED / split)
+        tokenizer = load(paths.TOKENIZER)
+        for split in ("train", "validation"):
+            pack(tokenizer, paths.CORPUS / f"{split}.parquet", paths.PACKED / split)
 
 
 def _encode(task: str) -> None:
-    from stages.tokenizer.encode import encode
-    from stages.tokenizer.train import load
+    with _encoding(f"encode · {task}", [paths.task(task)], paths.encoded(task)):
+        from stages.tokenizer.encode import encode
+        from stages.tokenizer.train import load
 
-    tokenizer = load(paths.TOKENIZER)
-    for split in ("train", "validation", "test"):
-        encode(tokenizer, paths.task(task) / f"{split}.parquet", paths.encoded(task) / split)
+        tokenizer = load(paths.TOKENIZER)
+        for split in ("train", "validation", "test"):
+            encode(tokenizer, paths.task(task) / f"{split}.parquet", paths.encoded(task) / split)
+
+
+def _encoding(name: str, texts: list[Path], target: Path) -> AbstractContextManager[tracking.Run]:
+    """The tracked run of a stage that turns texts into ids."""
+    return tracking.run(
+        kind="encode", name=name, params={}, tags={}, inputs=[*texts, paths.TOKENIZER], outputs=[target]
+    )
 
 
 if __name__ == "__main__":

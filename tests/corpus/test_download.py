@@ -29,7 +29,7 @@ MEMBER = "tiny_reviews/data/reviews.csv"
 
 
 def source(kind: str, **entry: Any) -> Any:
-    schema = {
+    schema: Any = {
         "pypi": params.PypiSource,
         "hub": params.HubSource,
         "url": params.UrlSource,

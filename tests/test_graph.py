@@ -1,0 +1,84 @@
+"""`dvc.yaml` against the code and the parameters that it names."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from stages import params, paths
+from stages.compress.methods import COMPRESSORS
+from stages.errors import StageError
+from stages.finetune.methods import METHODS
+from stages.pretrain.objectives import OBJECTIVES
+
+GRAPH: dict[str, Any] = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def names(entries: list[Any]) -> list[str]:
+    """Paths or keys, whether given plain or with options."""
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+@pytest.mark.parametrize("stage", GRAPH)
+def test_code_dependencies_exist(stage: str) -> None:
+    """Each stage depends on code, and on code that is there."""
+    code = [path for path in names(GRAPH[stage]["deps"]) if path.startswith("stages/")]
+    assert code
+    assert all((paths.ROOT / path).exists() for path in code)
+
+
+@pytest.mark.parametrize("stage", GRAPH)
+def test_parameters_exist(stage: str) -> None:
+    """Each declared key is in `params.yaml`."""
+    settings = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
+    for key in GRAPH[stage].get("params", []):
+        value = settings
+        for part in re.sub(r"\$\{.*?\}", "*", key).split("."):
+            value = next(iter(value.values())) if part == "*" else value[part]
+
+
+def test_outputs_lie_where_the_code_writes_them() -> None:
+    """The paths of the graph are those of `stages.paths`."""
+    item = {name: f"${{item.{name}}}" for name in ("objective", "seed", "task", "method", "compressor")}
+    expected = {
+        "pretrain": paths.pretrained(item["objective"], item["seed"]),  # type: ignore[arg-type]
+        "finetune": paths.finetuned(item["task"], item["objective"], item["method"], item["seed"]),  # type: ignore[arg-type]
+        "select": paths.selected(item["task"]),
+        "compress": paths.compressed(item["task"], item["compressor"]),
+    }
+    for stage, path in expected.items():
+        assert path.relative_to(paths.ROOT).as_posix() in names(GRAPH[stage]["outs"])
+
+
+def test_only_reports_are_outside_the_cache() -> None:
+    """Metrics included: a worker elsewhere must be able to fetch them."""
+    uncached = {
+        next(iter(entry))
+        for stage in GRAPH.values()
+        for kind in ("outs", "metrics", "plots")
+        for entry in stage.get(kind, [])
+        if isinstance(entry, dict) and next(iter(entry.values())).get("cache") is False
+    }
+    assert uncached
+    assert all(path.startswith("reports/") for path in uncached)
+
+
+def test_committed_parameters_name_what_there_is() -> None:
+    """Every variant that `params.yaml` describes exists, and its options are valid."""
+    settings = params.load()
+    for section, registry in (("objectives", OBJECTIVES), ("methods", METHODS), ("compressors", COMPRESSORS)):
+        variants = getattr(settings, section)
+        assert set(variants) <= set(registry)
+        for name in variants:
+            params.options(registry[name].Options, variants, section, name)
+
+
+def test_an_unknown_option_is_named() -> None:
+    """With the full key."""
+    with pytest.raises(StageError, match=r"objectives\.mlm: mlm_rate: unknown key"):
+        params.options(
+            OBJECTIVES["mlm"].Options, {"mlm": {"mlm_probability": 0.1, "mlm_rate": 0.1}}, "objectives", "mlm"
+        )
