@@ -31,7 +31,7 @@ ui: $(INSTALLED) ## open the MLflow UI over all logged runs, on http://127.0.0.1
 	python -m stages.tracking ui
 
 test: $(INSTALLED) ## run the tests
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile
 
 bench: $(INSTALLED) ## measure speed against transformers' Trainer, side by side
 	python -m tests.benchmarks.training

@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from stages import paths
 from stages.tracking import lineage, store
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tracking")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("tracking")]
 
 POINTS = 2500  # more than MLflow takes in one batch
 
@@ -26,6 +26,7 @@ STAGE = """
 import os, pathlib, signal, sys, time
 from stages import tracking
 
+tracking.PATIENCE = 240
 way, data, model = sys.argv[1:]
 data, model = pathlib.Path(data), pathlib.Path(model)
 with tracking.run(
@@ -98,14 +99,14 @@ def ended(folder: Path) -> dict[str, Ended]:
     for way, number in {"terminated": signal.SIGTERM, "killed": signal.SIGKILL}.items():
         assert stages[way].stdout.readline() == "ready\n"  # type: ignore[union-attr]
         stages[way].send_signal(number)
-    outputs = {way: stage.communicate(timeout=120) for way, stage in stages.items()}
+    outputs = {way: stage.communicate(timeout=240) for way, stage in stages.items()}
     runs = wait_for_runs(MlflowClient(uri))
     return {way: Ended(stages[way].returncode, outputs[way][1], runs[way]) for way in WAYS}
 
 
 def wait_for_runs(client: MlflowClient) -> dict[str, Run]:
     """The runs by objective, once the recorders of interrupted stages have ended them too."""
-    for _ in range(240):
+    for _ in range(480):
         if experiment := client.get_experiment_by_name("pretrain"):
             runs = client.search_runs([experiment.experiment_id])
             if len(runs) == len(WAYS) and all(run.info.status != "RUNNING" for run in runs):
@@ -201,7 +202,7 @@ with tracking.run(kind="copy", name="copy", params={}, tags={}, inputs=[texts], 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/nowhere/mlflow.db"])
 def test_a_store_out_of_reach_costs_a_warning_but_not_the_stage(tmp_path: Path, uri: str) -> None:
     stage = start(tmp_path, "finished", uri, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
-    _, errors = stage.communicate(timeout=60)
+    _, errors = stage.communicate(timeout=240)
     assert stage.returncode == 0
     assert (tmp_path / "model" / "weights").read_text() == "text"
     assert errors.count("warning") == 1

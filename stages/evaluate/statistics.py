@@ -13,7 +13,7 @@ where a method or a pair scatters more than the rest, its own counts.
 The first rests on few degrees of freedom (two methods, three objectives, two seeds: four), the second on
 many examples. Their sum is therefore judged by Cochran's (1964) weighted mean of the two critical values,
 which holds its level where Satterthwaite's degrees of freedom, estimated from two seeds, do not: simulated
-without any difference, Satterthwaite claims one in up to 12 % of reports, Cochran in 5 %. A bootstrap over
+without any difference, Satterthwaite claims one in up to 12 % of reports, Cochran in 1 to 6 %. A bootstrap over
 seeds would be worse: two seeds can be drawn in three mixtures only, and where seeds alone differ its
 interval excludes zero every other time.
 """

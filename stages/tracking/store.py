@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,10 +61,14 @@ def experiment(client: MlflowClient, name: str) -> str:
 
     database = _database()
     location = (database.parent / "mlartifacts" / name).as_uri() if database else None
-    with suppress(MlflowException):
-        if not client.get_experiment_by_name(name):
-            client.create_experiment(name, artifact_location=location)
-    return str(client.get_experiment_by_name(name).experiment_id)
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name, artifact_location=location))
+    except MlflowException:
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        raise
 
 
 def reconcile(client: MlflowClient) -> None:

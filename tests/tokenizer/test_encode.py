@@ -43,7 +43,7 @@ def test_transformers_gives_the_same_ids(algorithm: str) -> None:
             columns = [list(frame[column]) for column in ("text", "text_pair") if column in frame]
             store = token_store.read(paths.encoded(name) / split)
             expected = tokenizer(*columns)["input_ids"]
-            assert [ids.tolist() for ids in store] == expected
+            assert [store[index].tolist() for index in range(len(store))] == expected
             assert store.labels is not None
             assert store.labels.tolist() == frame["label"].tolist()
             assert store.labels.dtype == (np.float32 if name == "pairs" else np.int64)
@@ -58,7 +58,7 @@ def test_the_corpus_is_packed_with_separators_alone(algorithm: str) -> None:
         texts = list(pd.read_parquet(paths.CORPUS / f"{split}.parquet")["text"])
         store = token_store.read(paths.PACKED / split)
         expected = [[*ids, SEP_ID] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-        assert [ids.tolist() for ids in store] == expected
+        assert [store[index].tolist() for index in range(len(store))] == expected
         assert CLS_ID not in store.tokens
         assert store.bytes.tolist() == [len(text.encode()) for text in texts]
 

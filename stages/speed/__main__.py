@@ -1,6 +1,6 @@
 """Measure the compressed models beside what they were made from.
 
-    python -m stages.evaluate.speed
+    python -m stages.speed
 
 Writes reports/speed.csv and reports/speed.md. Two measurements are never alike, so neither is a DVC out: the
 stage runs when a model changed, and what it says holds for the machine that it ran on. The models take turns, batch
@@ -16,7 +16,7 @@ from stages import command, params, paths, tracking
 
 def main(argv: Sequence[str] | None) -> None:
     """Parse, measure every task's models, write, log."""
-    command.parser("stages.evaluate.speed", __doc__).parse_args(argv)
+    command.parser("stages.speed", __doc__).parse_args(argv)
     settings = params.load()
     with tracking.run(
         kind="speed",
@@ -26,10 +26,10 @@ def main(argv: Sequence[str] | None) -> None:
         inputs=[paths.MODELS / "selected", paths.MODELS / "compressed"],
         outputs=[],
     ) as run:
-        from stages.evaluate import timing
+        from stages.speed import measure
 
-        rows = timing.measure_all(settings)
-        timing.write(rows, paths.REPORTS)
+        rows = measure.measure_all(settings)
+        measure.write(rows, paths.REPORTS)
         run.summary({f"{row.subject}.{row.figure}".replace("/", "."): row.value for row in rows})
         run.artifact(paths.REPORTS / "speed.csv")
 

@@ -1,0 +1,1 @@
+"""Speed: what the compressed models gain, measured beside what they were made from."""
