@@ -1,4 +1,6 @@
-"""Open the MLflow UI over everything the stages have logged; prints one address for each kind of stage.
+"""Open the MLflow UI over everything the stages have logged.
+
+    python -m stages.tracking ui            prints one address for each kind of stage
 
 Runs that dead processes left RUNNING are ended as KILLED first. Ctrl-C closes it.
 """
@@ -20,7 +22,8 @@ CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Replace this process by the MLflow server."""
     parser = command.parser("stages.tracking", __doc__)
-    parser.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+    ui = parser.add_subparsers(required=True).add_parser("ui", help="open the MLflow UI")
+    ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
     port = parser.parse_args(arguments).port
     if store.uri().startswith("http"):
         raise StageError(f"MLFLOW_TRACKING_URI names a server: open {store.uri()} in a browser")
