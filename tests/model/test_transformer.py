@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from stages.errors import StageError
 from stages.model import files
@@ -41,20 +42,23 @@ def test_logits_equal_those_of_transformers(causal: bool, tmp_path: Path) -> Non
     """A process that has only transformers loads the model and says the same."""
     model, (input_ids, attention_mask) = made(causal), batch()
     files.save(tmp_path / "model", model)
-    torch.save((input_ids, attention_mask), tmp_path / "batch.pt")
+    save_file({"ids": input_ids, "mask": attention_mask}, tmp_path / "batch.safetensors")
     script = (
         "import sys, torch\n"
         f"from transformers import AutoModelFor{'CausalLM' if causal else 'MaskedLM'} as Auto\n"
-        "ids, mask = torch.load(sys.argv[2])\n"
+        "from safetensors.torch import load_file, save_file\n"
+        "batch = load_file(sys.argv[2])\n"
         "model = Auto.from_pretrained(sys.argv[1]).eval()\n"
-        "with torch.no_grad(): torch.save(model(input_ids=ids, attention_mask=mask).logits, sys.argv[3])\n"
+        "with torch.no_grad():\n"
+        "    logits = model(input_ids=batch['ids'], attention_mask=batch['mask']).logits\n"
+        "save_file({'logits': logits}, sys.argv[3])\n"
         "assert not any(name.startswith('stages') for name in sys.modules)\n"
     )
-    arguments = [str(tmp_path / name) for name in ("model", "batch.pt", "logits.pt")]
+    arguments = [str(tmp_path / name) for name in ("model", "batch.safetensors", "logits.safetensors")]
     subprocess.run([sys.executable, "-c", script, *arguments], check=True, cwd=tmp_path, capture_output=True)
     with torch.no_grad():
         ours = model.logits(model.model(input_ids, attention_mask)[-1])
-    theirs = torch.load(tmp_path / "logits.pt")
+    theirs = load_file(tmp_path / "logits.safetensors")["logits"]
     real = attention_mask.bool()
     torch.testing.assert_close(ours[real], theirs[real], atol=1e-5, rtol=1e-5)
 
