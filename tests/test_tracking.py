@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from stages import paths
 from stages.tracking import lineage, store
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("tracking")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 POINTS = 2500  # more than MLflow takes in one batch
 

@@ -14,7 +14,7 @@ import yaml
 
 from tests.flows.conftest import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 RUN = ("flows", "run")
 
