@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -79,7 +80,8 @@ def log_file(folder: Path, stage: str) -> Path:
 def _run(stage: str, log: Path, stop: Event) -> int:
     """Run DVC once; its exit code, or `STOPPED`.
 
-    A file takes its output, for a pipe would break DVC if this process died.
+    A file takes its output, for a pipe would break DVC if this process died. Its threads sleep while they wait,
+    for other stages share the cores (see `stages`).
     """
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +92,7 @@ def _run(stage: str, log: Path, stop: Event) -> int:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env={**os.environ, "GOMP_SPINCOUNT": "0"},
         )
     while child.poll() is None and not stop.is_set():
         stop.wait(POLL)

@@ -80,7 +80,12 @@ def md5(path: Path) -> str:
     """The hash of a file or folder exactly as `dvc.lock` records it.
 
     A folder's is that of the JSON listing of its files, with ``.dir`` appended.
+
+    Raises:
+        StageError: there is nothing at `path`.
     """
+    if not path.exists():
+        raise StageError(f"{path} is missing: run `dvc repro` to make it")
     return _folder_md5(path) if path.is_dir() else _file_md5(path)
 
 

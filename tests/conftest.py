@@ -6,4 +6,4 @@ import os
 
 # 32-dim models gain nothing from threads, and tests run side by side
 os.environ["OMP_NUM_THREADS"] = "1"
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ["GOMP_SPINCOUNT"] = "0"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,18 @@ from stages.pretrain.objectives import OBJECTIVES
 
 GRAPH: dict[str, Any] = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
+SURROUNDINGS = [
+    "__init__.py",
+    "artifacts.py",
+    "command.py",
+    "errors.py",
+    "params.py",
+    "paths.py",
+    "progress.py",
+    "tracking",
+]
+"""Where files lie and how they are put there, how a stage fails, what is shown and logged: not what is computed."""
+
 
 def names(entries: list[Any]) -> list[str]:
     """Paths or keys, whether given plain or with options."""
@@ -28,6 +42,33 @@ def test_code_dependencies_exist(stage: str) -> None:
     code = [path for path in names(GRAPH[stage]["deps"]) if path.startswith("stages/")]
     assert code
     assert all((paths.ROOT / path).exists() for path in code)
+
+
+def imported(file: Path) -> set[Path]:
+    """The project's files that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "stages":
+            base = paths.ROOT.joinpath(*str(node.module).split("."))
+            for name in node.names:
+                choices = (base / f"{name.name}.py", base / name.name / "__init__.py", base.with_suffix(".py"))
+                found.add(next((path for path in choices if path.exists()), base / "__init__.py"))
+    return found
+
+
+@pytest.mark.parametrize("stage", GRAPH)
+def test_code_dependencies_are_complete(stage: str) -> None:
+    """What declared code imports is declared too: an edit anywhere in it makes the stage run again."""
+    declared = [paths.ROOT / path for path in names(GRAPH[stage]["deps"]) if path.startswith("stages/")]
+    covered = [*declared, *(paths.ROOT / "stages" / name for name in SURROUNDINGS)]
+    files = [file for path in declared for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    missing = {
+        needed.relative_to(paths.ROOT).as_posix()
+        for file in files
+        for needed in imported(file)
+        if not any(needed == path or path in needed.parents for path in covered)
+    }
+    assert not missing
 
 
 @pytest.mark.parametrize("stage", GRAPH)

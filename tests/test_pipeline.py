@@ -100,6 +100,11 @@ def test_everything_is_there(serial: Path) -> None:
     assert (serial / "reports" / "speed.csv").read_text().startswith("subject,peer,figure,unit,value,ratio\n")
 
 
+def test_no_training_state_is_left(serial: Path) -> None:
+    """Once a result is written, nothing of the way there stays to be taken up by mistake."""
+    assert not list((serial / ".state").glob("checkpoints/*"))
+
+
 def test_a_second_run_does_nothing(serial: Path) -> None:
     """Not one stage, and DVC finds nothing to say."""
     assert "Running stage" not in run(serial, "dvc", "repro")

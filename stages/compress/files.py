@@ -19,12 +19,13 @@ COMPRESSION = "compression.json"
 
 def save(folder: Path, name: str, compressor: Compressor, source: Path) -> None:
     """Compress the model in ``source`` and write it beside everything else that belongs to it."""
+    model = classifier.load(source)
     with atomic_folder(folder) as temporary:
         for file in sorted(source.iterdir()):
             if file.name not in (files.WEIGHTS, "run.json"):
                 shutil.copyfile(file, temporary / file.name)
         write_json(temporary / COMPRESSION, {"compressor": name, "options": compressor.options.model_dump()})
-        files.save_weights(temporary / files.WEIGHTS, compressor.tensors(classifier.load(source)))
+        files.save_weights(temporary / files.WEIGHTS, compressor.tensors(model))
 
 
 def load(folder: Path) -> Classifier:

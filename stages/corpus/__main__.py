@@ -57,7 +57,7 @@ def _split(settings: params.Params) -> None:
     with tracking.run(
         kind="split",
         name="split",
-        params=settings.data.model_dump() | {"tasks": settings.tasks},
+        params=settings.data.model_dump(),
         tags={},
         inputs=[paths.raw(source) for source in settings.data.sources],
         outputs=[paths.CORPUS, paths.TASKS, counts],

@@ -40,15 +40,16 @@ def main(argv: Sequence[str] | None) -> None:
         inputs=[paths.encoded(task), paths.pretrained(objective, seed), paths.TOKENIZER],
         outputs=[target, predicted, curve],
     ) as run:
-        from stages.finetune.run import finetune
+        from stages.finetune.run import checkpoint_of, finetune
         from stages.finetune.score import score
         from stages.model import classifier
         from stages.training import precision
         from stages.training.curve import write_curve
         from stages.training.observer import watching
 
+        checkpoint = checkpoint_of(settings, task, objective, method, seed)
         with watching(f"finetune {task} {objective} {method}, seed {seed}", None, run) as observer:
-            tuned = finetune(settings, task, objective, method, seed, observer)
+            tuned = finetune(settings, task, objective, method, seed, checkpoint, observer)
         classifier.save(target, tuned.model, paths.TOKENIZER)
         write_curve(curve, tuned.curve)
         identity = {
@@ -61,6 +62,7 @@ def main(argv: Sequence[str] | None) -> None:
         }
         saved, dtype = classifier.load(target), precision.compute_dtype(settings.engine)
         figures = score(saved, dtype, settings.finetune, task=task, folder=target, predicted=predicted, run=identity)
+        checkpoint.discard()
         run.summary(figures)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages import paths, token_store
+from stages import artifacts, paths, token_store
 from stages.errors import StageError
 from stages.params import Finetune
 from stages.tokenizer.special import PAD_ID
@@ -80,6 +80,18 @@ class Examples:
             return self
         drawn = randomness.numpy_generator(seed, "finetune-examples").permutation(len(self))[:limit]
         return Examples(self._store, self.indices[np.sort(drawn)], self._max_length)
+
+
+def labels(task: str) -> tuple[str, ...]:
+    """The names of a task's classes, in the order of their indices.
+
+    Raises:
+        StageError: the task's labels are scores, which nothing here learns.
+    """
+    names = tuple(artifacts.read_json(paths.task(task) / "labels.json"))
+    if not names:
+        raise StageError(f"task {task}: its labels are scores; only classes can be fine-tuned on: take it from `tasks`")
+    return names
 
 
 def load(task: str, split: str, max_length: int) -> Examples:

@@ -39,18 +39,20 @@ def main(argv: Sequence[str] | None) -> None:
         outputs=[target, curve, metrics],
     ) as run:
         from stages.model import files
-        from stages.pretrain.run import pretrain, steps_of
+        from stages.pretrain.run import checkpoint_of, pretrain, steps_of
         from stages.training.curve import write_curve
         from stages.training.observer import watching
 
         total = steps_of(settings.pretrain) * settings.pretrain.batch_size * settings.pretrain.sequence_length
+        checkpoint = checkpoint_of(settings, name, seed)
         with watching(f"pretrain {name}, seed {seed}", total, run) as observer:
-            result = pretrain(settings, name, seed, observer)
+            result = pretrain(settings, name, seed, checkpoint, observer)
         figures = {key: value for key, value in result.curve[-1].items() if key != "train_loss"}
         figures["parameters"] = sum(parameter.numel() for parameter in result.model.parameters())
         files.save(target, result.model, tokenizer=paths.TOKENIZER)
         write_curve(curve, result.curve)
         artifacts.write_json(metrics, {"objective": name, "seed": seed, "split": "validation", **figures})
+        checkpoint.discard()
         run.summary(figures)
 
 

@@ -16,7 +16,7 @@ from stages.pretrain.objectives.base import Objective
 from stages.pretrain.sequences import Sequences, ShuffledBatches
 from stages.pretrain.workload import Pretraining
 from stages.training import optimizer, precision, randomness
-from stages.training.checkpoint import Checkpoint, fingerprint_versions
+from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Observer, Plan, train
 
 
@@ -28,8 +28,8 @@ class Pretrained:
     curve: list[dict[str, float]]
 
 
-def pretrain(settings: Params, name: str, seed: int, observer: Observer) -> Pretrained:
-    """Train one objective with one seed on the budget of `params.yaml`, or resume that."""
+def pretrain(settings: Params, name: str, seed: int, checkpoint: Checkpoint, observer: Observer) -> Pretrained:
+    """Train one objective with one seed on the budget of `params.yaml`, or resume that from ``checkpoint``."""
     dtype = precision.set_up(settings.engine)
     objective = build_objective(settings, name)
     config = TransformerConfig.of(settings.model, objective.vocab_size, objective.causal)
@@ -38,12 +38,12 @@ def pretrain(settings: Params, name: str, seed: int, observer: Observer) -> Pret
     workload = _workload(settings, model, objective, seed, dtype)
     if not objective.trains:
         return Pretrained(model, [{"step": 0, "tokens": 0, **_untrained(workload)}])
-    checkpoint = Checkpoint(paths.STATE / "checkpoints", f"pretrain-{name}-{seed}", _identity(settings, name, seed))
     optimizers = optimizer.muon_adamw(
         model,
         learning_rate=settings.pretrain.learning_rate,
         matrix_learning_rate=settings.pretrain.matrix_learning_rate,
         weight_decay=settings.pretrain.weight_decay,
+        dtype=dtype,
     )
     curve = train(workload, optimizers, _plan(settings.pretrain), checkpoint, observer)
     return Pretrained(model, curve)
@@ -103,15 +103,15 @@ def _untrained(workload: Pretraining) -> dict[str, float]:
         return workload.evaluate()
 
 
-def _identity(settings: Params, name: str, seed: int) -> dict[str, object]:
-    """All that decides the result: state of a run that differs in any of it is not resumed."""
-    return {
+def checkpoint_of(settings: Params, name: str, seed: int) -> Checkpoint:
+    """Where this run keeps its state until its result is written; it belongs to all that decides the result."""
+    inputs = {
         "objective": name,
         "seed": seed,
-        "options": settings.objectives[name],
+        "options": build_objective(settings, name).options.model_dump(),
         "pretrain": settings.pretrain.model_dump(exclude={"objectives"}),
         "model": settings.model.model_dump(),
         "engine": settings.engine.model_dump(),
         "data": [artifacts.md5(path) for path in (paths.TOKENIZER, paths.PACKED)],
-        "versions": fingerprint_versions(),
     }
+    return Checkpoint(paths.STATE / "checkpoints", f"pretrain-{name}-{seed}", inputs)

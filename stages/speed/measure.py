@@ -1,4 +1,4 @@
-"""Latency, throughput and memory of models that take turns."""
+"""Latency and throughput of models that take turns."""
 
 from __future__ import annotations
 

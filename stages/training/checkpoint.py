@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from stages import paths
 from stages.artifacts import atomic_file
 from stages.training.optimizer import Optimizers
 
@@ -50,8 +51,8 @@ class Checkpoint:
     """Where one run keeps its state until it is done."""
 
     def __init__(self, folder: Path, name: str, inputs: Mapping[str, Any]) -> None:
-        """``inputs``: all that decides the run's result: parameters, hashes of its data, versions."""
-        text = json.dumps(inputs, sort_keys=True, default=str)
+        """``inputs``: what decides the run's result besides code and versions: parameters, hashes of its data."""
+        text = json.dumps({**inputs, "code": _code(), "torch": torch.__version__}, sort_keys=True)
         self.path = folder / f"{name}.safetensors"
         self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
@@ -122,6 +123,9 @@ def _restore(optimizers: Optimizers, flat: Mapping[str, Any]) -> None:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def fingerprint_versions() -> dict[str, str]:
-    """The versions whose change may change bits: a run is not resumed across them."""
-    return {"torch": torch.__version__, "threads": str(torch.get_num_threads())}
+def _code() -> str:
+    """A hash of all the stages' code: half a run by one version must not be ended by another."""
+    digest = hashlib.sha256()
+    for file in sorted((paths.ROOT / "stages").rglob("*.py")):
+        digest.update(file.relative_to(paths.ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from stages.training.muon import Muon
+
 Named = tuple[str, nn.Parameter]
 
 
@@ -35,19 +37,18 @@ class Optimizers:
 
 
 def muon_adamw(
-    model: nn.Module, *, learning_rate: float, matrix_learning_rate: float, weight_decay: float
+    model: nn.Module, *, learning_rate: float, matrix_learning_rate: float, weight_decay: float, dtype: torch.dtype
 ) -> Optimizers:
     """Muon for the matrices inside the layers, AdamW for embeddings and norms.
 
     Muon orthogonalises each matrix's momentum (Jordan et al. 2024); the embedding table, whose rows are
-    touched rarely, and the norms stay with AdamW, without weight decay on the norms.
+    touched rarely, and the norms stay with AdamW, without weight decay on the norms. ``dtype`` is what Muon
+    computes in.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     matrices = [p for name, p in named if _is_matrix(name, p)]
     others = [(name, p) for name, p in named if not _is_matrix(name, p)]
-    muon = torch.optim.Muon(
-        matrices, lr=matrix_learning_rate, weight_decay=0.0, momentum=0.95, nesterov=True, adjust_lr_fn="original"
-    )
+    muon = Muon(matrices, matrix_learning_rate, dtype)
     return Optimizers([muon, _adamw(others, learning_rate, weight_decay)])
 
 

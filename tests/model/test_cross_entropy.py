@@ -6,15 +6,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from stages.model.cross_entropy import ROWS, linear_cross_entropy
+from stages.model.cross_entropy import SLICE_ON_CPU, linear_cross_entropy
+
+VOCABULARY = 4096
+ROWS = SLICE_ON_CPU // VOCABULARY
 
 
 def inputs(rows: int, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Hidden states, weight and labels that need gradients."""
     generator = torch.Generator().manual_seed(rows)
     hidden = torch.randn(rows, 24, generator=generator).to(dtype).requires_grad_()
-    weight = (torch.randn(300, 24, generator=generator) * 0.3).requires_grad_()
-    return hidden, weight, torch.randint(0, 300, (rows,), generator=generator)
+    weight = (torch.randn(VOCABULARY, 24, generator=generator) * 0.3).requires_grad_()
+    return hidden, weight, torch.randint(0, VOCABULARY, (rows,), generator=generator)
 
 
 @pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 7])

@@ -66,7 +66,7 @@ def test_it_learns_a_made_language(name: str, tmp_path: Path) -> None:
     workload = Pretraining(
         model, objective, ShuffledBatches(train_set, 16, 0), held_out, bytes_per_token=4.0, seed=0, dtype=torch.float32
     )
-    optimizers = muon_adamw(model, learning_rate=0.01, matrix_learning_rate=0.02, weight_decay=0.0)
+    optimizers = muon_adamw(model, learning_rate=0.01, matrix_learning_rate=0.02, weight_decay=0.0, dtype=torch.float32)
     plan = Plan(steps=300, evaluations=2, warmup=0.05, decay=0.5, max_grad_norm=1.0)
     curve = train(workload, optimizers, plan, Checkpoint(tmp_path, "made", {}), Silent())
     assert curve[-1]["loss"] < 0.6 * math.log(VOCABULARY)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from stages import paths
 from stages.errors import StageError
 from stages.training import loop
 from tests.training.toy import Regression, Silent, optimizers, plan, run
@@ -58,6 +59,24 @@ def test_state_of_other_work_is_not_resumed(tmp_path: Path, monkeypatch: pytest.
     observer = Silent()
     run(tmp_path, plan(decay=0.4), observer)
     assert observer.steps == 40
+
+
+def test_state_of_other_code_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a run by one version of the code is not ended by another; the same code goes on."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    code = tmp_path / "stages"
+    code.mkdir()
+    (code / "model.py").write_text("width = 1")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, plan(), Silent(stop_after=20))
+    same = Silent(stop_after=5)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, plan(), same)
+    (code / "model.py").write_text("width = 2")
+    other = Silent()
+    run(tmp_path, plan(), other)
+    assert (same.first, other.first) == (20, 1)
 
 
 def test_a_damaged_checkpoint_costs_only_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,11 @@ class Silent:
     """An observer that only counts, and can stop the run as a kill would."""
 
     def __init__(self, stop_after: int | None = None) -> None:
-        self.steps, self._stop_after = 0, stop_after
+        self.steps, self.first, self._stop_after = 0, 0, stop_after
 
     def step(self, step: int, tokens: int, loss: float) -> None:
         self.steps += 1
+        self.first = self.first or step
         if self.steps == self._stop_after:
             raise KeyboardInterrupt
 
@@ -54,7 +55,7 @@ class Silent:
 
 def optimizers(model: nn.Module) -> Optimizers:
     """Muon and AdamW, as pre-training uses them."""
-    return muon_adamw(model, learning_rate=0.01, matrix_learning_rate=0.02, weight_decay=0.01)
+    return muon_adamw(model, learning_rate=0.01, matrix_learning_rate=0.02, weight_decay=0.01, dtype=torch.float32)
 
 
 def plan(**changes: object) -> Plan:
