@@ -50,6 +50,16 @@ class Embeddings(nn.Module):
     def forward(self, input_ids: Tensor, dtype: torch.dtype) -> Tensor:
         return self.norm(self.tok_embeddings(input_ids).to(dtype))
 
+    @torch.no_grad()
+    def shrink(self) -> None:
+        """Bring every row to the spread it was drawn with; the norm behind it makes that up, to within 2 %.
+
+        Pre-training makes rows more than ten times longer, and an optimizer whose steps do not scale with what
+        they change, as AdamW's, then turns them ten times less: in fine-tuning they would hardly move.
+        """
+        rows = self.tok_embeddings.weight
+        rows.mul_(EMBEDDING_STD / rows.std(dim=1, keepdim=True, unbiased=False).clamp_min(NORM_EPS))
+
 
 class Attention(nn.Module):
     """Multi-head scaled dot-product attention (Vaswani et al. 2017, §3.2)."""

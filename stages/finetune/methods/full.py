@@ -18,7 +18,10 @@ MAX_GRAD_NORM = 1.0
 
 
 class Full(Method):
-    """All weights, on the pooled states of all depths; the best epoch on validation is kept."""
+    """All weights, on the pooled states of all depths; the best epoch on validation is kept.
+
+    The embeddings start at the size of untrained ones, so that one learning rate fits whatever was pre-trained.
+    """
 
     class Options(params.Section):
         """``patience``: epochs without a better validation accuracy after which to stop."""
@@ -31,6 +34,7 @@ class Full(Method):
         patience: Annotated[int, Field(ge=1)]
 
     def fit(self, transformer: Transformer, job: Job) -> Tuned:
+        transformer.embeddings.shrink()
         config = ClassifierConfig(job.labels, tuple(depths_of(transformer.config)), job.max_length)
         workload = Finetuning(Classifier(transformer, config), job, self.options.batch_size)
         plan = Plan(
