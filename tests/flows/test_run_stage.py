@@ -65,6 +65,15 @@ def test_every_way_a_stage_can_end(project: Project, monkeypatch: pytest.MonkeyP
     assert "hello" in log.read_text()
 
 
+def test_threads_of_a_stage_do_not_spin(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this process was told: beside other stages a waiting thread has to leave the core to them."""
+    monkeypatch.setitem(os.environ, "GOMP_SPINCOUNT", "10000")
+    script = "import os, pathlib; pathlib.Path('top').write_text(os.environ['GOMP_SPINCOUNT'])"
+    (project.root / "work.py").write_text(script)
+    assert run_stage("top", log_file(project.root / "logs", "top"), threading.Event()).result is Result.RAN
+    assert (project.root / "top").read_text() == "0"
+
+
 def test_a_stopped_stage_cleans_up_and_leaves_no_process(project: Project) -> None:
     (project.root / "work.py").write_text(FAMILY)
     pids, stop, outcomes = project.root / "pids", threading.Event(), []
