@@ -80,8 +80,8 @@ def log_file(folder: Path, stage: str) -> Path:
 def _run(stage: str, log: Path, stop: Event) -> int:
     """Run DVC once; its exit code, or `STOPPED`.
 
-    A file takes its output, for a pipe would break DVC if this process died. Its threads sleep while they wait,
-    for other stages share the cores (see `stages`).
+    A file takes its output, for a pipe would break DVC if this process died. The child's threads
+    sleep while they wait, for other stages share the cores (see `stages`).
     """
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -33,8 +33,12 @@ def raw(source: str) -> Path:
     return RAW / source
 
 
+LABELS = "labels.json"
+"""In a task's folder: the names of its classes, none if its labels are scores."""
+
+
 def task(name: str) -> Path:
-    """Folder of ``{train,validation,test}.parquet``."""
+    """Folder of ``{train,validation,test}.parquet`` and `LABELS`."""
     return TASKS / name
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import artifacts
+from stages import artifacts, paths
 from stages.corpus import cut, fingerprints
 from stages.corpus.fingerprints import Fingerprints
 from stages.corpus.held_out import HeldOut, RowPrints, stands_in
@@ -27,9 +27,6 @@ from stages.corpus.rows import Rows, task_rows
 from stages.corpus.sets import TaskWriter
 from stages.errors import StageError
 from stages.params import Data, Params, Source, SourceTask
-
-LABELS = "labels.json"
-"""Beside a task's splits: the names of its classes, none if its labels are scores."""
 
 
 class Fate(IntEnum):
@@ -217,7 +214,7 @@ def write(task: Task, held_out_elsewhere: Sequence[Index], folder: Path) -> list
     for name, writer in zip(cut.SPLITS, writers, strict=True):
         if not writer.rows:
             raise StageError(f"task {task.name}: no row is left for {name}: give more rows, or a larger share")
-    artifacts.write_json(folder / LABELS, task.source.labels)
+    artifacts.write_json(folder / paths.LABELS, task.source.labels)
     return writers
 
 

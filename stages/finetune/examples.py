@@ -88,7 +88,7 @@ def labels(task: str) -> tuple[str, ...]:
     Raises:
         StageError: the task's labels are scores, which nothing here learns.
     """
-    names = tuple(artifacts.read_json(paths.task(task) / "labels.json"))
+    names = tuple(artifacts.read_json(paths.task(task) / paths.LABELS))
     if not names:
         raise StageError(f"task {task}: its labels are scores; only classes can be fine-tuned on: take it from `tasks`")
     return names

@@ -48,6 +48,18 @@ def test_frozen_leaves_the_transformer_alone(causal: bool, tmp_path: Path) -> No
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
+def test_full_does_not_depend_on_the_length_of_embeddings(tmp_path: Path) -> None:
+    """A norm hides it from the model, so it must not decide how far tuning moves them."""
+    predicted = []
+    for factor in (1, 20):
+        model = transformer(False)
+        with torch.no_grad():
+            model.embeddings.tok_embeddings.weight.mul_(factor)
+        tuned = METHODS["full"](METHODS["full"].Options(**FULL)).fit(model, job(tmp_path / str(factor)))
+        predicted.append(probabilities(tuned.model, examples(tmp_path / "test", 200, 3), torch.float32))
+    np.testing.assert_allclose(*predicted, atol=0.01)
+
+
 def test_frozen_is_the_best_logistic_regression(tmp_path: Path) -> None:
     """The same as scikit-learn's pipeline over all depths and penalties, prediction by prediction."""
     from sklearn.linear_model import LogisticRegression

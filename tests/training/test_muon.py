@@ -26,11 +26,11 @@ def stepped(kind: str, dtype: torch.dtype, steps: int) -> list[torch.Tensor]:
     return [matrix.detach() for matrix in matrices]
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.01), (torch.float32, 0.01)])
-def test_steps_equal_those_of_torch(dtype: torch.dtype, tolerance: float) -> None:
-    """Up to the rounding of bf16, over several steps, so that momentum is in it; a step is about 0.02 long."""
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_steps_equal_those_of_torch(dtype: torch.dtype) -> None:
+    """Up to the rounding of bf16, over several steps, momentum included; a weight moves by about 0.01 in all."""
     for ours, peer in zip(stepped("ours", dtype, 5), stepped("torch", dtype, 5), strict=True):
-        torch.testing.assert_close(ours, peer, atol=tolerance * 0.1, rtol=0.0)
+        torch.testing.assert_close(ours, peer, atol=1e-3, rtol=0.0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
