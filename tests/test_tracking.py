@@ -10,13 +10,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from stages import paths
-from stages.tracking import lineage, store
+from stages.tracking import lineage, spool, store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -207,6 +208,52 @@ def test_a_store_out_of_reach_costs_a_warning_but_not_the_stage(tmp_path: Path, 
     assert (tmp_path / "model" / "weights").read_text() == "text"
     assert errors.count("warning") == 1
     assert uri in errors
+
+
+def recorders(folder: Path) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if str(folder) in _command(process)]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that stages started from here share with their recorder."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    return spool.folder()
+
+
+def test_one_recorder_serves_stages_one_after_the_other(tmp_path: Path, place: Path) -> None:
+    served = []
+    for name in ("first", "second"):
+        stage = start(tmp_path / name, "finished", store.uri())
+        assert stage.communicate(timeout=240)[1] == ""
+        served += recorders(place)
+    assert served[0] == served[1]
+    assert len(served) == 2
+    assert not list(place.glob("*.jsonl"))
+
+
+def test_a_recorder_that_dies_is_replaced_and_the_run_recorded(tmp_path: Path, place: Path) -> None:
+    stage = start(tmp_path, "terminated", store.uri())
+    assert stage.stdout.readline() == "ready\n"  # type: ignore[union-attr]
+    (recorder,) = recorders(place)
+    recorder.kill()
+    stage.terminate()
+    assert stage.wait(timeout=240) != 0
+    following = start(tmp_path / "following", "finished", store.uri())
+    assert following.communicate(timeout=240)[1] == ""
+    client = MlflowClient(store.uri())
+    ended = client.search_runs([client.get_experiment_by_name("pretrain").experiment_id])
+    assert {run.data.tags["objective"]: run.info.status for run in ended} == {
+        "terminated": "KILLED",
+        "finished": "FINISHED",
+    }
 
 
 def test_origin_names_the_commit_and_whether_sources_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,21 +5,19 @@
         run.log({"loss": 4.2}, step=100)
         run.summary({"validation.loss": 4.1})
 
-MLflow takes seconds to import and its store may be busy, full or far away. So a second process,
-the recorder, does everything that needs MLflow while the stage works; `log` only writes a line to
-its pipe. A stage that dies without a word (SIGKILL, out of memory) closes the pipe, and the
-recorder ends its run as KILLED. If tracking fails, one warning goes to stderr and the stage goes
-on: its result is worth more than its log.
+MLflow takes seconds to import and its store may be busy, full or far away. So a second process, the recorder, does
+everything that needs MLflow, for one stage after the other; `log` only adds a line to a file that the recorder reads
+(`stages.tracking.spool`). A stage waits at its end until its run is in the store. If a stage dies without a word
+(SIGKILL, out of memory), the recorder ends its run as KILLED. If tracking fails, one warning goes to stderr and the
+stage goes on: its result is worth more than its log.
 
-The store is ``.state/mlflow.db``, or what ``MLFLOW_TRACKING_URI`` names. ``MLFLOW_RUN_ID`` continues
-an existing run instead of making one.
+The store is ``.state/mlflow.db``, or what ``MLFLOW_TRACKING_URI`` names. ``MLFLOW_RUN_ID`` continues an existing run
+instead of making one.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,20 +25,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages import paths
-from stages.tracking import lineage
+from stages.tracking import lineage, service, spool
 
 PATIENCE = 60
-"""Seconds that a finished stage waits for its recorder before it leaves it to end by itself."""
+"""Seconds that a finished stage waits until its run is recorded before it leaves the recorder to it."""
+
+POLL, LOOK_AFTER = 0.02, 1.0
+"""Seconds between two looks whether the run is recorded, and whether there still is a recorder."""
 
 
 class Run:
     """One run of a stage, as the stage sees it."""
 
-    def __init__(self, recorder: subprocess.Popen[str]) -> None:
-        self._recorder = recorder
+    def __init__(self, start: spool.Event) -> None:
         self._last_step = 0
-        self._lost = False
+        self._warned = False
+        self._writer: spool.Writer | None = None
+        try:
+            self._writer = spool.Writer(spool.folder(), start)
+            service.start(self._writer.path.parent)
+        except OSError as error:
+            self._warn(str(error))
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Add one point to each metric's curve. Costs microseconds; call it as often as you like."""
@@ -57,26 +62,38 @@ class Run:
         self._send("artifact", path=str(path.resolve()))
 
     def _send(self, event: str, **content: Any) -> None:
-        line = json.dumps({"event": event, "time": time.time_ns() // 1_000_000, **content})
-        assert self._recorder.stdin is not None
-        try:
-            self._recorder.stdin.write(line + "\n")
-            self._recorder.stdin.flush()
-        except OSError:
-            self._warn("its recorder ended early")
+        if self._writer:
+            try:
+                self._writer.write(spool.event(event, **content))
+            except OSError as error:
+                self._warn(str(error))
 
     def _end(self, status: str, patience: float) -> None:
         self._send("end", status=status)
-        try:
-            self._recorder.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
-            if patience:
-                self._warn(f"the store did not answer within {patience:.0f} s")
+        if self._writer is None:
+            return
+        if not _wait(self._writer, patience) and patience:
+            self._warn(f"the store did not answer within {patience:.0f} s")
+        if reason := self._writer.warning():
+            self._warn(reason)
+        self._writer.close()
 
     def _warn(self, reason: str) -> None:
-        if not self._lost:
+        if not self._warned:
             print(f"warning: this run may be missing in MLflow: {reason}", file=sys.stderr)
-        self._lost = True
+        self._warned = True
+
+
+def _wait(writer: spool.Writer, patience: float) -> bool:
+    """Whether the run was recorded in time; a recorder that died is replaced."""
+    deadline = time.monotonic() + patience
+    looked = time.monotonic()
+    while not writer.is_recorded and time.monotonic() < deadline:
+        time.sleep(POLL)
+        if time.monotonic() - looked > LOOK_AFTER:
+            service.start(writer.path.parent)
+            looked = time.monotonic()
+    return writer.is_recorded
 
 
 @contextmanager
@@ -102,8 +119,8 @@ def run(
     """
     described = {**{key: str(value) for key, value in tags.items()}, **lineage.origin()}
     described |= lineage.hashes("input", inputs)
-    run = Run(_start_recorder())
-    run._send("start", kind=kind, name=name, params=_flat(params), tags=described)
+    continued = os.environ.get("MLFLOW_RUN_ID", "")
+    run = Run(spool.event("start", kind=kind, name=name, params=_flat(params), tags=described, run_id=continued))
     try:
         yield run
         run._send("tags", tags=lineage.hashes("output", outputs))
@@ -115,17 +132,6 @@ def run(
         run._end("FAILED", PATIENCE)
         raise
     run._end("FINISHED", PATIENCE)
-
-
-def _start_recorder() -> subprocess.Popen[str]:
-    """Start the recorder in the stage's process group, so that who ends the group ends it too."""
-    search_path = os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))
-    return subprocess.Popen(
-        [sys.executable, "-m", "stages.tracking.recorder"],
-        stdin=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": search_path},
-    )
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

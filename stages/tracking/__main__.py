@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from stages import command
 from stages.errors import StageError
-from stages.tracking import store
+from stages.tracking import service, spool, store
 
 CHARTS = "workflowType=machine_learning&compareRunsMode=CHART"
 """Opens an experiment on its runs side by side; by itself the UI opens on traces of agents."""
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     port = parser.parse_args(arguments).port
     if store.uri().startswith("http"):
         raise StageError(f"MLFLOW_TRACKING_URI names a server: open {store.uri()} in a browser")
+    if (folder := spool.folder()).is_dir():
+        service.start(folder)  # for what a recorder that was killed has left
     client = store.connect()
     store.reconcile(client)
     print("MLflow UI (Ctrl-C closes it):")

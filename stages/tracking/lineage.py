@@ -44,7 +44,8 @@ def is_dead(process: str) -> bool:
     if host != socket.gethostname():
         return False
     try:
-        return bool(abs(psutil.Process(int(pid)).create_time() - float(started)) > CLOCK_TOLERANCE)
+        found = psutil.Process(int(pid))
+        return found.status() == psutil.STATUS_ZOMBIE or abs(found.create_time() - float(started)) > CLOCK_TOLERANCE
     except psutil.NoSuchProcess:
         return True
 

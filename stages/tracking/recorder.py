@@ -1,23 +1,23 @@
-"""The process beside a stage that writes its run to MLflow.
+"""The process beside the stages that writes their runs to MLflow.
 
-Reads one JSON event a line from stdin: ``start``, then ``metrics``, ``tags`` and ``artifact``, then
-``end``. Started by `stages.tracking.run`; not meant to be run by hand.
+It reads the files of one folder (`stages.tracking.spool`): one JSON event a line, first ``start``, then ``metrics``,
+``tags`` and ``artifact``, then ``end``. The first stage starts it, those after it find it warm, and it goes when
+there has been nothing to do for a while; not meant to be run by hand.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from stages.tracking import store
+from stages.tracking import lineage, service, spool, store
+from stages.tracking.spool import Event
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Param, RunTag
@@ -27,68 +27,75 @@ T = TypeVar("T")
 FLUSH = 2.0
 """Seconds for which events are gathered into one write to the store."""
 
+IDLE = 10.0
+"""Seconds without a run after which the recorder goes; between two stages of `dvc repro` lie one or two."""
+
+POLL = 0.1
+"""Seconds between two looks into the folder."""
+
 POLITENESS = 5
-"""How much the recorder's own work (three to five processor seconds) stands back behind the stage's."""
+"""How much the recorder's own work stands back behind the stages'."""
 
 MAX_METRICS, MAX_OTHERS = 1000, 100
 """What MLflow takes in one batch."""
 
-Event = dict[str, Any]
-Events = SimpleQueue[Event]
-
 
 def main() -> None:
-    """Record the run that stdin tells of."""
-    _outlive_the_stage()
-    os.nice(POLITENESS)
-    events: Events = SimpleQueue()
-    threading.Thread(target=_read, args=(sys.stdin, events), daemon=True).start()
-    start = events.get()
-    if start["event"] != "start":
-        return
-    recorder = Recorder(start)
-    for batch in _batches(events):
-        recorder.write(batch)
-
-
-def _outlive_the_stage() -> None:
-    """Ctrl-C and SIGTERM reach the stage's whole group; the recorder has its run to end first."""
+    """Record the runs of the folder that is named, until there are none for a while."""
+    folder = Path(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(POLITENESS)
+    with service.claimed(folder) as is_ours:
+        if is_ours:
+            _record_all(folder)
+            for warning in folder.glob(f"*{spool.WARNING}"):
+                warning.unlink()  # nobody waits for them any more
 
 
-def _read(stream: TextIO, events: Events) -> None:
-    """Empty the pipe at all times, so that the stage never waits; its sudden end is an ``end`` too."""
-    for line in stream:
-        events.put(json.loads(line))
-    events.put({"event": "end", "status": "KILLED", "time": time.time_ns() // 1_000_000})
-
-
-def _batches(events: Events) -> Iterator[list[Event]]:
-    """What came within `FLUSH` seconds after a first event, again and again; ``end`` ends it at once."""
-    while True:
-        batch = [events.get()]
-        deadline = time.monotonic() + FLUSH
-        while batch[-1]["event"] != "end":
-            try:
-                batch.append(events.get(timeout=max(0.0, deadline - time.monotonic())))
-            except Empty:
-                break
-        yield batch
-        if batch[-1]["event"] == "end":
-            return
+def _record_all(folder: Path) -> None:
+    recorders: dict[Path, Recorder] = {}
+    busy = time.monotonic()
+    while time.monotonic() < busy + IDLE:
+        for path in sorted(folder.glob(f"*{spool.SUFFIX}")):
+            if path not in recorders:
+                recorders[path] = Recorder(spool.Reader(path))
+        for path, recorder in list(recorders.items()):
+            busy = time.monotonic()
+            if recorder.work():
+                del recorders[path]
+        time.sleep(POLL)
 
 
 class Recorder:
     """One MLflow run. A store that fails costs one warning and what could not be written."""
 
-    def __init__(self, start: Event) -> None:
+    def __init__(self, reader: spool.Reader) -> None:
+        self._reader = reader
+        self._events: list[Event] = reader.read()
+        self._process = self._events[0]["tags"]["process"]
         self._warned = False
+        self._written = 0.0
         self._run_id = ""
         with self._tolerant():
-            self._open(start)
+            self._open(self._events[0])
 
-    def write(self, batch: list[Event]) -> None:
+    def work(self) -> bool:
+        """Write what has come, if it is time; whether the run has ended."""
+        gone = lineage.is_dead(self._process)  # before the last look, so that no line is missed
+        self._events += self._reader.read()
+        ended = any(event["event"] == "end" for event in self._events)
+        if gone and not ended:
+            self._events.append(spool.event("end", status="KILLED"))
+            ended = True
+        if self._events and (ended or time.monotonic() > self._written + FLUSH):
+            self._write(self._events)
+            self._events, self._written = [], time.monotonic()
+        if ended:
+            self._reader.remove()
+        return ended
+
+    def _write(self, batch: list[Event]) -> None:
         """Write a batch of events, all metrics and tags in one go."""
         if not self._run_id:
             return
@@ -106,9 +113,9 @@ class Recorder:
 
         self._client = store.connect()
         store.reconcile(self._client)
-        self._run_id = os.environ.get("MLFLOW_RUN_ID") or self._create(start)
+        self._run_id = start["run_id"] or self._create(start)
         self._client.update_run(self._run_id, status="RUNNING", name=start["name"])
-        self._log(params=[Param(*item) for item in start["params"].items()], tags=_tags([start]))
+        self._log(params=[Param(*item) for item in start["params"].items()])
 
     def _create(self, start: Event) -> str:
         experiment = store.experiment(self._client, start["kind"])
@@ -129,7 +136,7 @@ class Recorder:
         except Exception as error:  # whatever a store may raise, the stage goes on
             if not self._warned:
                 reason = str(error).partition("\n")[0]
-                print(f"warning: MLflow ({store.uri()}) lost a part of this run: {reason}", file=sys.stderr)
+                self._reader.warn(f"{store.uri()} lost a part of it: {reason}")
             self._warned = True
 
 
