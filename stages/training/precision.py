@@ -26,7 +26,7 @@ def _has_bf16() -> bool:
 def set_up(engine: Engine) -> torch.dtype:
     """Fix the number of threads and demand deterministic kernels; returns the type to compute in."""
     torch.set_num_threads(engine.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, without importing the compiler
     # no kernel here reads what it has not written: filling fresh memory first only costs time
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return compute_dtype(engine)
