@@ -8,3 +8,6 @@ import os
 # environment says 0. It does not touch a bit of any result, and has to be said before the first import of torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# Without it cuBLAS may choose another order of sums on each call. Read when CUDA is first used.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

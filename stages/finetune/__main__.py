@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None) -> None:
         from stages.finetune.run import checkpoint_of, finetune
         from stages.finetune.score import score
         from stages.model import classifier
-        from stages.training import precision
+        from stages.training import device, precision
         from stages.training.curve import write_curve
         from stages.training.observer import watching
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None) -> None:
             "parameters": sum(parameter.numel() for parameter in tuned.model.parameters()),
             "trainable_parameters": tuned.trainable_parameters,
         }
-        saved, dtype = classifier.load(target), precision.compute_dtype(settings.engine)
+        saved, dtype = classifier.load(target).to(device.find()), precision.compute_dtype(settings.engine)
         figures = score(saved, dtype, settings.finetune, task=task, folder=target, predicted=predicted, run=identity)
         checkpoint.discard()
         run.summary(figures)

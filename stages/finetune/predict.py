@@ -26,6 +26,6 @@ def probabilities(model: Scorer, examples: Examples, dtype: torch.dtype) -> NDAr
     rows: list[tuple[int, NDArray[np.float32]]] = []
     with torch.no_grad():
         for places, batch in examples.by_length(BATCH):
-            scores = model(batch.input_ids, batch.attention_mask, dtype).float().softmax(-1).numpy()
+            scores = model(batch.input_ids, batch.attention_mask, dtype).float().softmax(-1).cpu().numpy()
             rows += zip(places.tolist(), scores, strict=True)
     return np.stack([scores for _, scores in sorted(rows, key=lambda row: row[0])])

@@ -8,7 +8,7 @@ from stages.finetune import examples, methods
 from stages.finetune.methods.base import Job, Method, Tuned
 from stages.model import files
 from stages.params import Params, options
-from stages.training import precision
+from stages.training import device, precision
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Observer
 
@@ -31,7 +31,8 @@ def finetune(
         observer=observer,
     )
     _check_labels(job, task)
-    return _method(settings, method).fit(files.load(paths.pretrained(objective, seed)).model, job)
+    pretrained = files.load(paths.pretrained(objective, seed)).model.to(device.find())
+    return _method(settings, method).fit(pretrained, job)
 
 
 def _method(settings: Params, name: str) -> Method:

@@ -28,7 +28,7 @@ class Finetuning:
             self._epoch, self._order = epoch, self._job.train.shuffled(self._batch_size, self._job.seed, epoch)
         batch = self._job.train.batch(self._order[place])
         logits = self.model(batch.input_ids, batch.attention_mask, self._job.dtype)
-        total = F.cross_entropy(logits, batch.labels, reduction="sum")
+        total = F.cross_entropy(logits, batch.labels.to(logits.device), reduction="sum")
         return Loss(total, len(batch.labels), int(batch.attention_mask.sum()))
 
     def evaluate(self) -> dict[str, float]:

@@ -41,7 +41,7 @@ class Classifier(nn.Module):
         self.config = config
         self.transformer = transformer
         width = len(config.depths) * transformer.config.hidden_size
-        self.classifier = nn.Linear(width, len(config.labels))
+        self.classifier = nn.Linear(width, len(config.labels), device=transformer.device)
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
 
@@ -57,7 +57,7 @@ class Classifier(nn.Module):
 
 def pool(states: Tensor, attention_mask: Tensor) -> Tensor:
     """Mean over real tokens, normed: (batch, length, width) -> (batch, width), fp32."""
-    weights = attention_mask[..., None].float()
+    weights = attention_mask.to(states.device)[..., None].float()
     mean = (states.float() * weights).sum(1) / weights.sum(1)
     return F.layer_norm(mean, mean.shape[-1:])
 

@@ -131,13 +131,18 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_hidden_layers))
         self.final_norm = Norm(config.hidden_size)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and so where it computes."""
+        return self.final_norm.weight.device
+
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> tuple[Tensor, ...]:
-        """Hidden states of every depth: embeddings, each layer, and the last one normed.
+        """Hidden states of every depth: embeddings, each layer, and the last one normed; on the weights' device.
 
         Args:
             input_ids: (batch, length), int64.
@@ -147,11 +152,13 @@ class Transformer(nn.Module):
         Returns:
             ``num_hidden_layers + 2`` tensors (batch, length, hidden_size).
         """
+        input_ids = input_ids.to(self.device)
+        attention_mask = None if attention_mask is None else attention_mask.to(self.device)
         length = input_ids.shape[1]
         head_dim = self.config.hidden_size // self.config.num_attention_heads
-        cos, sin = rotary.tables(length, head_dim, ROPE_THETA, input_ids.device)
+        cos, sin = rotary.tables(length, head_dim, ROPE_THETA, self.device)
         position = cos.to(dtype), sin.to(dtype)
-        mask = self._mask(length, attention_mask, input_ids.device, dtype)
+        mask = self._mask(length, attention_mask, self.device, dtype)
         states = [self.embeddings(input_ids, dtype)]
         for layer in self.layers:
             states.append(layer(states[-1], position, mask))
@@ -202,7 +209,7 @@ class LanguageModel(nn.Module):
 
     def nll(self, hidden: Tensor, labels: Tensor) -> Tensor:
         """Summed negative log-likelihood (nats) of ``labels`` (rows,) at ``hidden`` (rows, hidden_size)."""
-        return linear_cross_entropy(self.head(hidden), self.output_weight, labels)
+        return linear_cross_entropy(self.head(hidden), self.output_weight, labels.to(hidden.device))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(…, hidden_size) -> (…, vocab_size)."""

@@ -15,7 +15,7 @@ from stages.pretrain import objectives
 from stages.pretrain.objectives.base import Objective
 from stages.pretrain.sequences import Sequences, ShuffledBatches
 from stages.pretrain.workload import Pretraining
-from stages.training import optimizer, precision, randomness
+from stages.training import device, optimizer, precision, randomness
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Observer, Plan, train
 
@@ -35,6 +35,7 @@ def pretrain(settings: Params, name: str, seed: int, checkpoint: Checkpoint, obs
     config = TransformerConfig.of(settings.model, objective.vocab_size, objective.causal)
     model = LanguageModel(config)
     initialize(model, randomness.torch_generator(seed, "initialization"))
+    model.to(device.find())
     workload = _workload(settings, model, objective, seed, dtype)
     if not objective.trains:
         return Pretrained(model, [{"step": 0, "tokens": 0, **_untrained(workload)}])

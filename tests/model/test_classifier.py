@@ -22,6 +22,14 @@ def classify(causal: bool) -> Classifier:
 
 
 @pytest.mark.parametrize("causal", [False, True])
+def test_logits_are_computed_where_the_transformer_is(causal: bool) -> None:
+    """The batch stays on the CPU; the head is made on the transformer's device."""
+    transformer = made(causal).model.to("meta")
+    model = Classifier(transformer, ClassifierConfig(("no", "yes"), tuple(depths_of(transformer.config)), 64))
+    assert model(*batch()).device.type == "meta"
+
+
+@pytest.mark.parametrize("causal", [False, True])
 def test_the_side_of_padding_does_not_matter(causal: bool) -> None:
     """Rotary scores depend on distance alone, so a text may stand anywhere in its row."""
     model, (input_ids, attention_mask) = classify(causal), batch()

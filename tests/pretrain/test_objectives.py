@@ -49,6 +49,15 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
+def test_all_that_is_computed_is_computed_where_the_model_is(name: str) -> None:
+    """Batches and draws stay on the CPU; a tensor left there would not mix with those of the model's device."""
+    objective, model = build(name)
+    total, count = objective.nll(model.to("meta"), ids(), generator(), torch.float32)
+    (total / count).backward()
+    assert {parameter.grad.device.type for parameter in model.parameters() if parameter.grad is not None} == {"meta"}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_an_untrained_model_guesses(name: str) -> None:
     """The mean loss is near ln V, and the same draws give the same loss."""
     objective, model = build(name)

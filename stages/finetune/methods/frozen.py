@@ -57,7 +57,7 @@ def features(reader: Classifier, examples: Examples, dtype: torch.dtype) -> Feat
     with torch.no_grad():
         for places, batch in examples.by_length(BATCH):
             read = reader.features(batch.input_ids, batch.attention_mask, dtype)
-            pooled[places] = read.view(len(places), depths, width).numpy()
+            pooled[places] = read.view(len(places), depths, width).cpu().numpy()
     return pooled
 
 
