@@ -47,7 +47,7 @@ class Classifier(nn.Module):
 
     def features(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
         """(batch, length) -> (batch, depths x hidden_size), fp32; padding on either side is ignored."""
-        states = self.transformer(input_ids, attention_mask, dtype)
+        states = self.transformer(input_ids, attention_mask, dtype, max(self.config.depths))
         return torch.cat([pool(states[depth], attention_mask) for depth in self.config.depths], dim=-1)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

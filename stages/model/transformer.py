@@ -141,6 +141,7 @@ class Transformer(nn.Module):
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
+        depth: int | None = None,
     ) -> tuple[Tensor, ...]:
         """Hidden states of every depth: embeddings, each layer, and the last one normed; on the weights' device.
 
@@ -148,9 +149,10 @@ class Transformer(nn.Module):
             input_ids: (batch, length), int64.
             attention_mask: (batch, length), 1 at real tokens and 0 at padding; None where all are real.
             dtype: the type to compute in; parameters stay fp32.
+            depth: the last depth that is wanted; what lies above is not computed. None wants all.
 
         Returns:
-            ``num_hidden_layers + 2`` tensors (batch, length, hidden_size).
+            ``num_hidden_layers + 2`` tensors (batch, length, hidden_size), or ``depth + 1``.
         """
         input_ids = input_ids.to(self.device)
         attention_mask = None if attention_mask is None else attention_mask.to(self.device)
@@ -160,9 +162,11 @@ class Transformer(nn.Module):
         position = cos.to(dtype), sin.to(dtype)
         mask = self._mask(length, attention_mask, self.device, dtype)
         states = [self.embeddings(input_ids, dtype)]
-        for layer in self.layers:
+        for layer in self.layers[:depth]:
             states.append(layer(states[-1], position, mask))
-        return (*states, self.final_norm(states[-1]))
+        if depth is None or depth > len(self.layers):
+            states.append(self.final_norm(states[-1]))
+        return tuple(states)
 
     def _mask(
         self, length: int, attention_mask: Tensor | None, device: torch.device, dtype: torch.dtype

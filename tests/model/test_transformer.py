@@ -96,6 +96,16 @@ def test_bf16_is_near_fp32(causal: bool) -> None:
     assert (exact - rounded.float()).abs().mean() < 0.02 * exact.abs().mean() + 0.01
 
 
+@pytest.mark.parametrize("depth", range(5))
+def test_what_lies_above_the_wanted_depth_is_left_out(depth: int) -> None:
+    """The states up to a depth are those of the whole stack, bit for bit, and there are no more."""
+    model = made(causal=False).model
+    with torch.no_grad():
+        wanted, whole = model(*batch(), depth=depth), model(*batch())
+    assert len(wanted) == depth + 1
+    assert all(torch.equal(state, expected) for state, expected in zip(wanted, whole[: depth + 1], strict=True))
+
+
 def test_every_layer_starts_as_the_identity() -> None:
     """Zero output projections: at first, all depths below the final norm are the embeddings."""
     model = LanguageModel(TransformerConfig(VOCABULARY, 32, 3, 2, 48))
