@@ -66,4 +66,4 @@ def _adamw(named: list[Named], learning_rate: float, weight_decay: float) -> tor
     decayed = [p for _, p in named if p.ndim >= 2]
     plain = [p for _, p in named if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, betas=(0.9, 0.98), fused=True)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, betas=(0.9, 0.999), fused=True)
