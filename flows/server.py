@@ -1,7 +1,10 @@
 """A Prefect server for the time of one run, unless ``PREFECT_API_URL`` names one that stays.
 
 Prefect can start one itself, but in the terminal's process group: Ctrl-C would then end the server
-first, and the flow would wait minutes for it. This one has a session of its own.
+first, and the flow would wait minutes for it. This one has a session of its own, and lives as long as
+the pipe to its stdin: it goes with the process that started it, however that ends.
+
+    python -m flows.server 4200        serves on that port until stdin closes
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stages import paths
 from stages.errors import StageError
 
 START = 300
@@ -65,17 +70,31 @@ def wait(server: Server | None) -> None:
 
 
 def _start(port: int) -> Server:
-    where = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error"]
     _log().parent.mkdir(parents=True, exist_ok=True)
     with _log().open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *where],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "flows.server", str(port)],
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PREFECT_SERVER_UI_ENABLED": "false"},
+            cwd=paths.ROOT,
             start_new_session=True,
         )
+
+
+def main() -> None:
+    """Serve until stdin closes."""
+    import uvicorn
+
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    application = "prefect.server.api.server:create_app"
+    uvicorn.run(application, factory=True, host="127.0.0.1", port=int(sys.argv[1]), log_level="error")
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
 
 
 def _log() -> Path:
@@ -86,3 +105,7 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
