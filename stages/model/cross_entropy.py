@@ -57,7 +57,7 @@ def _slices(hidden: Tensor, weight: Tensor) -> Iterator[slice]:
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """``total += left @ right``, the sum in the type of ``total``."""
     if total.dtype == left.dtype:
-        total.addmm_(left, right)
+        torch.addmm(total, left, right, out=total)
     else:
         total += left @ right
 

@@ -1,13 +1,15 @@
 """Models on disk, in the layout of the stock transformers classes that hold them.
 
 An encoder is a ModernBERT and a causal model a ModernBERT decoder with full attention in every layer, so
-`AutoModel.from_pretrained` opens what is written here without any code of ours.
+`AutoModel.from_pretrained` opens what is written here without any code of ours. No stock class has a decoder that reads
+another stack by this block, so of an encoder–decoder it opens the encoder; the rest lies in a file beside it.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +21,32 @@ from torch import Tensor
 from stages.artifacts import atomic_folder, read_json, write_json
 from stages.errors import StageError
 from stages.model.config import MAX_POSITIONS, NORM_EPS, ROPE_THETA, TransformerConfig
-from stages.model.transformer import LanguageModel
+from stages.model.transformer import EncoderDecoder, LanguageModel
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+SUFFIX = ".safetensors"
+CONFIG, WEIGHTS, DECODER = "config.json", f"model{SUFFIX}", f"decoder{SUFFIX}"
 SPECIAL_TOKENS = {"pad_token_id": 0, "cls_token_id": 2, "bos_token_id": 2, "sep_token_id": 3, "eos_token_id": 3}
-HEAD = {False: "head", True: "lm_head"}
-"""What transformers calls the prediction head of an encoder and of a decoder."""
+MODEL_TYPES, HEAD = {False: "modernbert", True: "modernbert-decoder"}, {False: "head", True: "lm_head"}
+"""What transformers calls an encoder and a decoder, and the prediction head of each."""
 
 
 def save(folder: Path, model: LanguageModel, tokenizer: Path | None = None) -> None:
-    """Write ``config.json``, ``model.safetensors`` and a copy of the tokenizer's files."""
+    """Write ``config.json``, ``model.safetensors`` and a copy of the tokenizer's files.
+
+    What an objective added to the model for its own use is left out.
+    """
+    config, state = model.config, model.state_dict()
     with atomic_folder(folder) as temporary:
-        write_json(temporary / CONFIG, transformers_config(model.config))
-        save_weights(temporary / WEIGHTS, to_transformers(model.state_dict(), model.config.causal))
+        write_json(temporary / CONFIG, transformers_config(config))
+        parts = ("model.",) if config.num_decoder_layers else ("model.", "head.")
+        save_weights(temporary / WEIGHTS, to_transformers(_select(state, parts), config.causal))
+        if config.num_decoder_layers:
+            save_weights(temporary / DECODER, _select(state, ("decoder.", "head.")))
         copy_tokenizer(tokenizer, temporary)
+
+
+def _select(state: Mapping[str, Tensor], parts: tuple[str, ...]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state.items() if name.startswith(parts)}
 
 
 def copy_tokenizer(tokenizer: Path | None, folder: Path) -> None:
@@ -42,14 +56,17 @@ def copy_tokenizer(tokenizer: Path | None, folder: Path) -> None:
 
 
 def load(folder: Path) -> LanguageModel:
-    """Read a model that `save` wrote.
+    """Read a model that `save` wrote; an `EncoderDecoder` if it is one.
 
     Raises:
         StageError: a file is missing or damaged.
     """
     config = load_config(folder)
-    model = LanguageModel(config)
-    model.load_state_dict(from_transformers(load_weights(folder / WEIGHTS), config.causal))
+    weights = from_transformers(load_weights(folder / WEIGHTS), config.causal)
+    if config.num_decoder_layers:
+        weights |= load_weights(folder / DECODER)
+    model = EncoderDecoder(config) if config.num_decoder_layers else LanguageModel(config)
+    model.load_state_dict(weights)
     return model
 
 
@@ -74,9 +91,10 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def transformers_config(config: TransformerConfig) -> dict[str, Any]:
     """The ``config.json`` of the stock architecture."""
     kind = "ModernBertDecoder" if config.causal else "ModernBert"
+    purpose = "ForCausalLM" if config.causal else "Model" if config.num_decoder_layers else "ForMaskedLM"
     return {
-        "architectures": [kind + ("ForCausalLM" if config.causal else "ForMaskedLM")],
-        "model_type": "modernbert-decoder" if config.causal else "modernbert",
+        "architectures": [kind + purpose],
+        "model_type": MODEL_TYPES[config.causal],
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden_size,
         "num_hidden_layers": config.num_hidden_layers,
@@ -90,17 +108,24 @@ def transformers_config(config: TransformerConfig) -> dict[str, Any]:
         "rope_parameters": {
             kind: {"rope_type": "default", "rope_theta": ROPE_THETA} for kind in ("full_attention", "sliding_attention")
         },
+        "num_decoder_layers": config.num_decoder_layers,
         **SPECIAL_TOKENS,
     }
+
+
+def is_own(folder: Path) -> bool:
+    """Whether a model is of this project's block; of stock architectures, T5 alone has a key of the same name."""
+    content = read_json(folder / CONFIG)
+    return content.get("model_type") in MODEL_TYPES.values() and "num_decoder_layers" in content
 
 
 def load_config(folder: Path) -> TransformerConfig:
     """The configuration of a saved model."""
     content = read_json(folder / CONFIG)
-    sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    names = (field.name for field in fields(TransformerConfig) if field.name != "causal")
     try:
         return TransformerConfig(
-            **{name: content[name] for name in sizes}, causal=content["model_type"] == "modernbert-decoder"
+            **{name: content[name] for name in names}, causal=content["model_type"] == MODEL_TYPES[True]
         )
     except KeyError as error:
         raise StageError(f"{folder / CONFIG}: key {error} is missing: this is no model of this project") from None

@@ -1,20 +1,25 @@
 """The one Transformer: pre-norm, rotary positions, gated GELU, no biases, tied output.
 
 It is the architecture of ModernBERT (Warner et al. 2024, §2.1) with full attention in every layer, and
-of its decoder twin when causal, so that what we train loads into stock transformers classes. What makes it
-learn within minutes is the initialisation: 1/√d for what reads the residual stream, zero for what writes
-to it, so that every layer starts as the identity.
+of its decoder twin when causal, so that what we train loads into stock transformers classes. Encoder, decoder,
+prefix decoder and both halves of an encoder–decoder are this one stack: who sees whom, and whether there is another
+stack to read, is all that differs. What makes it learn within minutes is the initialisation: 1/√d for what reads the
+residual stream, zero for what writes to it, so that every layer starts as the identity.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.model import rotary
+from stages.model import rotary, visibility
 from stages.model.config import NORM_EPS, ROPE_THETA, TransformerConfig
 from stages.model.cross_entropy import linear_cross_entropy
+from stages.model.dropout import Dropout
 
 EMBEDDING_STD = 0.02
 
@@ -79,6 +84,36 @@ class Attention(nn.Module):
         return self.Wo(mixed.transpose(1, 2).reshape(batch, length, width))
 
 
+class Memory(NamedTuple):
+    """What a decoder reads of another stack: its last states (batch, length, hidden_size), and which of them are seen.
+
+    ``attention_mask`` is (batch, length), or (batch, queries, length) where queries see different ones; None shows all.
+    """
+
+    states: Tensor
+    attention_mask: Tensor | None
+
+
+class CrossAttention(nn.Module):
+    """Attention to another stack's states (Vaswani et al. 2017, §3.2.3), without positions, as in T5."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.heads = config.num_attention_heads
+        self.Wq = Linear(config.hidden_size, config.hidden_size)
+        self.Wkv = Linear(config.hidden_size, 2 * config.hidden_size)
+        self.Wo = Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, x: Tensor, states: Tensor, mask: Tensor | None) -> Tensor:
+        batch, length, width = x.shape
+        query = self.Wq(x).view(batch, length, self.heads, -1).transpose(1, 2)
+        key, value = self.Wkv(states).view(batch, -1, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = attend(query, key, value, mask)
+        if mask is not None:  # what sees nothing reads nothing, where softmax would give it the mean of all
+            mixed = mixed.masked_fill((mask < 0).all(-1, keepdim=True), 0)
+        return self.Wo(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """softmax(QKᵀ/√d + mask)V over (batch, heads, length, head_dim); the mask is additive.
 
@@ -106,29 +141,44 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention and feed-forward, each normed on the way in and added to the residual stream."""
+    """Attention and feed-forward, each normed on the way in and added to the residual stream.
 
-    def __init__(self, config: TransformerConfig, index: int) -> None:
+    With ``cross`` there is attention to another stack between them.
+    """
+
+    def __init__(self, config: TransformerConfig, *, normed: bool, cross: bool) -> None:
+        """``normed``: what comes in is normed already, as embeddings are."""
         super().__init__()
-        # the embeddings are normed already
-        self.attn_norm = Norm(config.hidden_size) if index else nn.Identity()
+        self.attn_norm = nn.Identity() if normed else Norm(config.hidden_size)
         self.attn = Attention(config)
+        if cross:
+            self.cross_norm = Norm(config.hidden_size)
+            self.cross = CrossAttention(config)
         self.mlp_norm = Norm(config.hidden_size)
         self.mlp = FeedForward(config)
 
-    def forward(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
-        x = x + self.attn(self.attn_norm(x), position, mask)
-        return x + self.mlp(self.mlp_norm(x))
+    def forward(
+        self,
+        x: Tensor,
+        position: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        memory: tuple[Tensor, Tensor | None] | None,
+        dropout: Dropout,
+    ) -> Tensor:
+        x = x + dropout(self.attn(self.attn_norm(x), position, mask))
+        if memory is not None:
+            x = x + dropout(self.cross(self.cross_norm(x), *memory))
+        return x + dropout(self.mlp(self.mlp_norm(x)))
 
 
-class Transformer(nn.Module):
-    """Embeddings, layers, final norm: an encoder, or a decoder if the configuration is causal."""
+class Stack(nn.Module):
+    """Layers and a final norm over states that are embedded already."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, *, cross: bool = False) -> None:
         super().__init__()
         self.config = config
-        self.embeddings = Embeddings(config)
-        self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_hidden_layers))
+        layers = range(config.num_hidden_layers)
+        self.layers = nn.ModuleList(Layer(config, normed=index == 0, cross=cross) for index in layers)
         self.final_norm = Norm(config.hidden_size)
 
     @property
@@ -136,53 +186,82 @@ class Transformer(nn.Module):
         """Where the weights are, and so where it computes."""
         return self.final_norm.weight.device
 
+    def run(
+        self,
+        embedded: Tensor,
+        attention_mask: Tensor | None,
+        *,
+        causal: bool,
+        depth: int | None = None,
+        memory: Memory | None = None,
+        dropout: Dropout | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Hidden states of every depth, as `Transformer.forward` gives them, from ``embedded`` on."""
+        length, dtype, dropout = embedded.shape[1], embedded.dtype, dropout or Dropout()
+        cos, sin = rotary.tables(length, self.config.head_dim, ROPE_THETA, self.device)
+        position = cos.to(dtype), sin.to(dtype)
+        mask = visibility.additive(length, attention_mask, causal=causal, device=self.device, dtype=dtype)
+        read = memory and (memory.states, visibility.of_memory(memory.attention_mask, self.device, dtype))
+        states = [dropout(embedded)]
+        for layer in self.layers[:depth]:
+            states.append(layer(states[-1], position, mask, read, dropout))
+        if depth is None or depth > len(self.layers):
+            states.append(self.final_norm(states[-1]))
+        return tuple(states)
+
+
+class Transformer(Stack):
+    """Embeddings, layers, final norm: an encoder, or a decoder if the configuration is causal."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__(config)
+        self.embeddings = Embeddings(config)
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the states."""
+        return self.config.hidden_size
+
+    @property
+    def depths(self) -> range:
+        """All depths that can be pooled: embeddings, every layer, the final norm."""
+        return range(len(self.layers) + 2)
+
+    @property
+    def positions(self) -> None:
+        """Texts may be of any length: rotary positions have no table to outgrow."""
+
+    def shrink_embeddings(self) -> None:
+        """Bring embeddings to their initial size: see `Embeddings.shrink`."""
+        self.embeddings.shrink()
+
     def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
         depth: int | None = None,
+        *,
+        causal: bool | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[Tensor, ...]:
         """Hidden states of every depth: embeddings, each layer, and the last one normed; on the weights' device.
 
         Args:
             input_ids: (batch, length), int64.
-            attention_mask: (batch, length), 1 at real tokens and 0 at padding; None where all are real.
+            attention_mask: (batch, length), 1 at real tokens and 0 at padding; or (batch or 1, length, length), 1
+                where a query (second axis) sees a key (third); None where all are real.
             dtype: the type to compute in; parameters stay fp32.
             depth: the last depth that is wanted; what lies above is not computed. None wants all.
+            causal: whether a position is kept from seeing those after it; None is as the configuration says.
+            dropout: what is left out at random, in training.
 
         Returns:
             ``num_hidden_layers + 2`` tensors (batch, length, hidden_size), or ``depth + 1``.
         """
-        input_ids = input_ids.to(self.device)
-        attention_mask = None if attention_mask is None else attention_mask.to(self.device)
-        length = input_ids.shape[1]
-        head_dim = self.config.hidden_size // self.config.num_attention_heads
-        cos, sin = rotary.tables(length, head_dim, ROPE_THETA, self.device)
-        position = cos.to(dtype), sin.to(dtype)
-        mask = self._mask(length, attention_mask, self.device, dtype)
-        states = [self.embeddings(input_ids, dtype)]
-        for layer in self.layers[:depth]:
-            states.append(layer(states[-1], position, mask))
-        if depth is None or depth > len(self.layers):
-            states.append(self.final_norm(states[-1]))
-        return tuple(states)
-
-    def _mask(
-        self, length: int, attention_mask: Tensor | None, device: torch.device, dtype: torch.dtype
-    ) -> Tensor | None:
-        """Additive mask, 0 where a position may look and the type's minimum where not.
-
-        The minimum, not -inf: a row of padding that may look nowhere must not become NaN.
-        """
-        hidden = torch.zeros(1, 1, length, length, dtype=torch.bool, device=device)
-        if self.config.causal:
-            hidden = torch.ones(length, length, dtype=torch.bool, device=device).triu(1)[None, None]
-        if attention_mask is not None:
-            hidden = hidden | ~attention_mask[:, None, None, :].bool()
-        elif not self.config.causal:
-            return None
-        return torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, torch.finfo(dtype).min)
+        embedded = self.embeddings(input_ids.to(self.device), dtype)
+        causal = self.config.causal if causal is None else causal
+        return self.run(embedded, attention_mask, causal=causal, depth=depth, dropout=dropout)
 
 
 class PredictionHead(nn.Module):
@@ -198,7 +277,10 @@ class PredictionHead(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """A Transformer that scores tokens, with the embedding table as its output matrix."""
+    """A Transformer that scores tokens, with the embedding table as its output matrix.
+
+    What an objective needs besides, it adds in a subclass; what is written to disk is what stands here.
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -220,8 +302,28 @@ class LanguageModel(nn.Module):
         return F.linear(self.head(hidden), self.output_weight.to(hidden.dtype))
 
 
+class EncoderDecoder(LanguageModel):
+    """An encoder, and a causal decoder that reads it; one embedding table for both and for the output (T5, §2.1)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__(config)
+        layers = {"num_hidden_layers": config.num_decoder_layers, "num_decoder_layers": 0}
+        self.decoder = Stack(replace(config, causal=True, **layers), cross=True)
+
+    def decode(
+        self,
+        input_ids: Tensor,
+        memory: Memory,
+        attention_mask: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """The decoder's last states (batch, length, hidden_size) over ``input_ids`` (batch, length)."""
+        embedded = self.model.embeddings(input_ids.to(self.model.device), dtype)
+        return self.decoder.run(embedded, attention_mask, causal=True, memory=memory)[-1]
+
+
 def initialize(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw all weights: embeddings N(0, 0.02²), readers N(0, 1/d), writers zero, norms one.
+    """Draw all weights: embeddings N(0, 0.02²), readers N(0, 1/d), writers and biases zero, norms one.
 
     Zero output projections follow µP and modded-nanogpt's practice; 1/√d is LeCun's.
     """
@@ -229,7 +331,7 @@ def initialize(model: nn.Module, generator: torch.Generator) -> None:
         for name, parameter in model.named_parameters():
             if name.endswith("tok_embeddings.weight"):
                 parameter.normal_(0, EMBEDDING_STD, generator=generator)
-            elif name.endswith("Wo.weight"):
+            elif name.endswith(("Wo.weight", "bias")):
                 parameter.zero_()
             elif parameter.ndim == 2:
                 parameter.normal_(0, parameter.shape[1] ** -0.5, generator=generator)

@@ -55,9 +55,10 @@ def _train(settings: params.Params) -> None:
         inputs=[paths.CORPUS],
         outputs=[paths.TOKENIZER, figures_file],
     ) as run:
+        from stages.tokenizer.files import save
         from stages.tokenizer.statistics import statistics
         from stages.tokenizer.texts import texts_of
-        from stages.tokenizer.train import save, train
+        from stages.tokenizer.train import train
 
         tokenizer = train(texts_of(paths.CORPUS / "train.parquet"), settings.tokenizer)
         save(tokenizer, paths.TOKENIZER)
@@ -69,7 +70,7 @@ def _train(settings: params.Params) -> None:
 def _pack() -> None:
     with _encoding("pack", [paths.CORPUS], paths.PACKED):
         from stages.tokenizer.encode import pack
-        from stages.tokenizer.train import load
+        from stages.tokenizer.files import load
 
         tokenizer = load(paths.TOKENIZER)
         for split in ("train", "validation"):
@@ -79,7 +80,7 @@ def _pack() -> None:
 def _encode(task: str) -> None:
     with _encoding(f"encode · {task}", [paths.task(task)], paths.encoded(task)):
         from stages.tokenizer.encode import encode
-        from stages.tokenizer.train import load
+        from stages.tokenizer.files import load
 
         tokenizer = load(paths.TOKENIZER)
         for split in ("train", "validation", "test"):

@@ -1,4 +1,4 @@
-"""Texts to token stores: the corpus for pre-training, the tasks for fine-tuning. Nothing is cut short."""
+"""Texts to token stores: the corpus for pre-training, the tasks for fine-tuning. What is written is whole."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from stages import progress, token_store
 from stages.corpus.tables import TEXT_COLUMNS, count_rows, read_batches
 from stages.errors import StageError
+from stages.token_store import Labels, TokenStore
 from stages.tokenizer.special import SEP_ID
 
 Encoded = Iterator[tuple[list[int], int]]
@@ -35,11 +36,31 @@ def encode(tokenizer: Tokenizer, table: Path, folder: Path) -> None:
     Raises:
         StageError: the table is missing.
     """
-    token_store.write(folder, _rows(tokenizer, table), _labels(table))
+    token_store.write(folder, _rows(tokenizer, table, np.arange(count(table))), _labels(table))
+
+
+def encode_rows(tokenizer: Tokenizer, table: Path, rows: NDArray[np.int64]) -> TokenStore:
+    """Some rows of a set of a task, ascending, in memory; framed and cut as the tokenizer says.
+
+    Raises:
+        StageError: the table is missing.
+    """
+    return token_store.collect(_rows(tokenizer, table, rows), _labels(table)[rows])
+
+
+def count(table: Path) -> int:
+    """Rows of a set.
+
+    Raises:
+        StageError: it is missing.
+    """
+    if not table.is_file():
+        raise StageError(f"{table} is missing: run `dvc repro` to make it")
+    return count_rows(table)
 
 
 def _corpus(tokenizer: Tokenizer, table: Path) -> Encoded:
-    with progress.bar(f"pack {table.stem}", _count(table), "texts") as bar:
+    with progress.bar(f"pack {table.stem}", count(table), "texts") as bar:
         for batch in read_batches(table, ["text"]):
             texts = batch["text"].to_pylist()
             for text, encoding in zip(texts, tokenizer.encode_batch_fast(texts, add_special_tokens=False), strict=True):
@@ -47,24 +68,27 @@ def _corpus(tokenizer: Tokenizer, table: Path) -> Encoded:
             bar.advance(len(texts))
 
 
-def _rows(tokenizer: Tokenizer, table: Path) -> Encoded:
-    with progress.bar(f"encode {table.parent.name} {table.stem}", _count(table), "rows") as bar:
-        for batch in read_batches(table):
+def _rows(tokenizer: Tokenizer, table: Path, rows: NDArray[np.int64]) -> Encoded:
+    with progress.bar(f"encode {table.parent.name} {table.stem}", len(rows), "rows") as bar:
+        for batch in _among(read_batches(table), rows):
             columns = [batch[name].to_pylist() for name in TEXT_COLUMNS if name in batch.schema.names]
-            rows = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+            texts = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
             sizes = (sum(len(text.encode()) for text in row) for row in zip(*columns, strict=True))
-            for encoding, size in zip(tokenizer.encode_batch_fast(rows), sizes, strict=True):
+            for encoding, size in zip(tokenizer.encode_batch_fast(texts), sizes, strict=True):
                 yield encoding.ids, size
-            bar.advance(len(rows))
+            bar.advance(len(texts))
 
 
-def _count(table: Path) -> int:
-    if not table.is_file():
-        raise StageError(f"{table} is missing: run `dvc repro` to make it")
-    return count_rows(table)
+def _among(batches: Iterator[pa.RecordBatch], rows: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+    """These rows alone, ascending, of all that the batches hold."""
+    first = 0
+    for batch in batches:
+        start, stop = np.searchsorted(rows, [first, first + batch.num_rows])
+        yield batch.take(pa.array(rows[start:stop] - first))
+        first += batch.num_rows
 
 
-def _labels(table: Path) -> NDArray[np.int64] | NDArray[np.float32]:
-    _count(table)
+def _labels(table: Path) -> Labels:
+    count(table)
     column = pq.read_table(table, columns=["label"])["label"]
     return column.to_numpy().astype(np.float32 if pa.types.is_floating(column.type) else np.int64)

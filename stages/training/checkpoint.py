@@ -31,8 +31,9 @@ class State:
 
     Attributes:
         step: steps done.
-        tokens: tokens taken from the budget.
-        window_nll, window_count: summed loss and targets since the last evaluation.
+        tokens, flops: taken from the budget.
+        seconds: spent on steps; a budget in seconds goes on from here.
+        window_loss, window_count: summed loss and targets since the last evaluation.
         curve: one row per evaluation so far.
         best: the best weights so far, for runs that stop early; empty for others.
         best_row: index into ``curve`` of the evaluation that ``best`` was taken at.
@@ -40,7 +41,9 @@ class State:
 
     step: int = 0
     tokens: int = 0
-    window_nll: float = 0.0
+    flops: int = 0
+    seconds: float = 0.0
+    window_loss: float = 0.0
     window_count: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)

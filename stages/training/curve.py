@@ -10,8 +10,9 @@ from stages.artifacts import atomic_file
 
 
 def write_curve(path: Path, rows: Sequence[dict[str, float]]) -> None:
-    """One line per evaluation, with the columns of the last row; what a row lacks is left empty."""
+    """One line per evaluation, with the columns of all rows; what a row lacks is left empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["step"]
     with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[-1]) if rows else ["step"], lineterminator="\n")
+        writer = csv.DictWriter(file, fieldnames=columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

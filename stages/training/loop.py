@@ -12,30 +12,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from stages.errors import StageError
 from stages.training.checkpoint import Checkpoint, State
+from stages.training.loss import Loss
 from stages.training.optimizer import Optimizers
 from stages.training.schedule import trapezoid
 
 CHECKPOINT_SECONDS = 30.0
 """How much work a kill may cost. When a checkpoint is written does not touch the result."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A batch's loss as a sum, so that batches of unequal size can be weighted rightly.
-
-    Attributes:
-        total: summed loss, differentiable scalar.
-        count: targets it is summed over.
-        tokens: tokens the batch took from the budget.
-    """
-
-    total: Tensor
-    count: int
-    tokens: int
 
 
 class Workload(Protocol):
@@ -67,26 +53,34 @@ class Plan:
     """How long to train, and how.
 
     Attributes:
-        steps: optimizer steps.
+        steps: optimizer steps; None takes as many as ``seconds`` allow.
         evaluations: how often to evaluate, evenly spaced; the last one after the last step.
         warmup, decay: shares of the run, see `stages.training.schedule.trapezoid`.
         max_grad_norm: gradients are scaled down to this norm.
         best_by: figure whose highest value decides which weights are kept; None keeps the last.
         patience: evaluations without a better ``best_by`` after which to stop; None never does.
+        seconds: of training, evaluations apart, where no number of steps is given. No two such runs are alike.
     """
 
-    steps: int
+    steps: int | None
     evaluations: int
     warmup: float
     decay: float
     max_grad_norm: float
     best_by: str | None = None
     patience: int | None = None
+    seconds: float | None = None
 
-    def evaluates_after(self, step: int) -> bool:
-        """Whether an evaluation is due once ``step`` (counted from 0) is done."""
-        done, share = step + 1, self.steps / min(self.evaluations, self.steps)
-        return math.floor(done / share + 1e-9) > math.floor((done - 1) / share + 1e-9)
+    def progress(self, step: float, seconds: float) -> float:
+        """The share of the run that is done after ``step`` steps and ``seconds`` of training."""
+        if self.steps is not None:
+            return step / self.steps if self.steps else 1.0
+        return min(1.0, seconds / self.seconds) if self.seconds else 1.0
+
+    def evaluates_between(self, before: float, after: float) -> bool:
+        """Whether an evaluation is due when the run went from one share done to the other."""
+        times = self.evaluations if self.steps is None else min(self.evaluations, self.steps)
+        return math.floor(after * times + 1e-9) > math.floor(before * times + 1e-9)
 
 
 def train(
@@ -95,40 +89,51 @@ def train(
     """Train until the plan is done or patience is out; the model then holds the kept weights.
 
     Returns:
-        The curve: per evaluation ``step``, ``tokens``, ``train_loss`` (mean since the last one) and the
-        workload's own figures.
+        The curve: per evaluation ``step``, ``tokens``, ``flops`` where they are counted, ``train_loss`` (mean since the
+        last one) and the workload's own figures.
 
     Raises:
         StageError: the loss is not finite.
     """
     state = checkpoint.load(workload.model, optimizers)
-    saved = time.monotonic()
-    while state.step < plan.steps and not _out_of_patience(plan, state):
-        loss = _step(workload, optimizers, plan, state)
-        observer.step(state.step, loss.tokens, loss.total.item() / loss.count)
-        if plan.evaluates_after(state.step - 1):
+    saved, kept = time.monotonic(), state.step
+    while (before := plan.progress(state.step, state.seconds)) < 1 and not _out_of_patience(plan, state):
+        loss = step(workload, optimizers, plan, state)
+        observer.step(state.step, loss.tokens, loss.value.item())
+        if plan.evaluates_between(before, plan.progress(state.step, state.seconds)):
             observer.evaluated(_evaluate(workload, plan, state))
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             checkpoint.save(state, workload.model, optimizers)
-            saved = time.monotonic()
+            saved, kept = time.monotonic(), state.step
+    if state.step > kept:
+        checkpoint.save(state, workload.model, optimizers)
     if state.best:
         workload.model.load_state_dict(state.best)
     return state.curve
 
 
-def _step(workload: Workload, optimizers: Optimizers, plan: Plan, state: State) -> Loss:
+def step(workload: Workload, optimizers: Optimizers, plan: Plan, state: State) -> Loss:
+    """Do the step that the state is at, and count it.
+
+    Raises:
+        StageError: the loss is not finite.
+    """
+    started = time.perf_counter()
     workload.model.train()
     loss = workload.loss(state.step)
-    if not torch.isfinite(loss.total):
-        raise StageError(f"training: the loss is {loss.total.item()} at step {state.step}: lower the learning rate")
-    (loss.total / loss.count).backward()
+    value = loss.value
+    if not torch.isfinite(value):
+        raise StageError(f"training: the loss is {value.item()} at step {state.step}: lower the learning rate")
+    value.backward()
     nn.utils.clip_grad_norm_(workload.model.parameters(), plan.max_grad_norm)
-    optimizers.step(trapezoid((state.step + 0.5) / plan.steps, plan.warmup, plan.decay))
+    optimizers.step(trapezoid(plan.progress(state.step + 0.5, state.seconds), plan.warmup, plan.decay))
     state.step += 1
     state.tokens += loss.tokens
-    state.window_nll += loss.total.item()
+    state.flops += loss.flops
+    state.window_loss += value.item() * loss.count
     state.window_count += loss.count
-    return Loss(loss.total.detach(), loss.count, loss.tokens)
+    state.seconds += time.perf_counter() - started
+    return loss
 
 
 def _evaluate(workload: Workload, plan: Plan, state: State) -> dict[str, float]:
@@ -136,8 +141,9 @@ def _evaluate(workload: Workload, plan: Plan, state: State) -> dict[str, float]:
     workload.model.eval()
     with torch.no_grad():
         figures = workload.evaluate()
-    row = {"step": state.step, "tokens": state.tokens, "train_loss": state.window_nll / state.window_count, **figures}
-    state.window_nll, state.window_count = 0.0, 0
+    spent = {"step": state.step, "tokens": state.tokens} | ({"flops": state.flops} if state.flops else {})
+    row = {**spent, "train_loss": state.window_loss / state.window_count, **figures}
+    state.window_loss, state.window_count = 0.0, 0
     state.curve.append(row)
     if plan.best_by and (state.best_row < 0 or row[plan.best_by] > state.curve[state.best_row][plan.best_by]):
         state.best_row = len(state.curve) - 1

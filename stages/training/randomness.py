@@ -10,6 +10,7 @@ import hashlib
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 
 def derive(seed: int, purpose: str, position: int = 0) -> int:
@@ -21,6 +22,16 @@ def derive(seed: int, purpose: str, position: int = 0) -> int:
 def torch_generator(seed: int, purpose: str, position: int = 0) -> torch.Generator:
     """A CPU generator; draws are made there and moved, so that every device sees the same numbers."""
     return torch.Generator().manual_seed(derive(seed, purpose, position))
+
+
+def sample(count: int, limit: int | None, seed: int) -> NDArray[np.int64]:
+    """At most ``limit`` of ``count`` labelled examples, drawn without replacement, in their order; None takes all.
+
+    Whoever is given labels with one seed is given the same ones.
+    """
+    if limit is None or count <= limit:
+        return np.arange(count)
+    return np.sort(numpy_generator(seed, "finetune-examples").permutation(count)[:limit])
 
 
 def numpy_generator(seed: int, purpose: str, position: int = 0) -> np.random.Generator:

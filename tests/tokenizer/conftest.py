@@ -39,7 +39,7 @@ def texts() -> Callable[[], Iterator[list[str]]]:
 
 @pytest.fixture
 def settings() -> Callable[..., params.Tokenizer]:
-    def make(algorithm: str, vocab_size: int = 350, lowercase: bool = True) -> params.Tokenizer:
+    def make(algorithm: str, vocab_size: int = 450, lowercase: bool = True) -> params.Tokenizer:
         return params.Tokenizer.model_validate(
             {"algorithm": algorithm, "vocab_size": vocab_size, "lowercase": lowercase}
         )
@@ -53,7 +53,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DATA", "CORPUS", "TASKS", "METRICS", "PACKED", "ENCODED", "MODELS", "TOKENIZER"):
         monkeypatch.setattr(paths, name, tmp_path / getattr(paths, name).relative_to(paths.ROOT))
     content: dict[str, Any] = yaml.safe_load(paths.PARAMS.read_text())
-    content["tokenizer"]["vocab_size"] = 350
+    content["tokenizer"]["vocab_size"] = 450
     monkeypatch.setattr(params, "load", lambda: params.parse(params.Params, content, "params.yaml"))
     for folder in (paths.CORPUS, paths.task("single"), paths.task("pairs")):
         folder.mkdir(parents=True)

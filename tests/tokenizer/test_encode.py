@@ -72,7 +72,7 @@ def test_auto_tokenizer_loads_it(algorithm: str) -> None:
     batch = tokenizer(["film", "act"], ["a film", "acting, mostly"], padding=True, truncation=True, max_length=8)
     assert batch["input_ids"][0][0] == CLS_ID
     assert set(batch) == {"input_ids", "attention_mask"}
-    assert len(tokenizer) == 350
+    assert len(tokenizer) == 450
 
 
 def test_held_out_text_has_no_say(algorithm: str) -> None:

@@ -17,7 +17,8 @@ from tests.training.toy import Regression, Silent, optimizers, plan, run
 def test_evaluations_are_spread_evenly_and_end_with_the_run(steps: int, evaluations: int) -> None:
     """As many as asked (or one a step), no two gaps differ by more than a step, the last after the last step."""
     the_plan = plan(steps=steps, evaluations=evaluations)
-    after = [step + 1 for step in range(steps) if the_plan.evaluates_after(step)]
+    done = [the_plan.progress(step, 0.0) for step in range(steps + 1)]
+    after = [step + 1 for step in range(steps) if the_plan.evaluates_between(*done[step : step + 2])]
     assert len(after) == min(steps, evaluations)
     assert after[-1] == steps
     gaps = {b - a for a, b in zip([0, *after], after, strict=False)}

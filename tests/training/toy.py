@@ -9,7 +9,8 @@ from torch import nn
 
 from stages.training import randomness
 from stages.training.checkpoint import Checkpoint
-from stages.training.loop import Loss, Plan, train
+from stages.training.loop import Plan, train
+from stages.training.loss import Loss, Term
 from stages.training.optimizer import Optimizers, muon_adamw
 
 
@@ -30,7 +31,7 @@ class Regression:
 
     def loss(self, step: int) -> Loss:
         x, y = self.batch(step)
-        return Loss((self.model(x) - y).pow(2).sum(), len(x), x.numel())
+        return Loss({"squares": Term((self.model(x) - y).pow(2).sum(), len(x))}, x.numel())
 
     def evaluate(self) -> dict[str, float]:
         x, y = self.batch(10**6)
