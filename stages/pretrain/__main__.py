@@ -2,8 +2,9 @@
 
     python -m stages.pretrain --objective mlm --seed 0
 
-Reads models/tokenizer and data/packed; writes models/pretrained/<objective>-<seed>, its learning curve under
-data/curves/pretrain and its metrics under data/metrics/pretrain. A run that was killed goes on where it was.
+Reads models/tokenizer, data/packed and data/gathered/<objective>; writes models/pretrained/<objective>-<seed>, its
+learning curve under data/curves/pretrain and its metrics under data/metrics/pretrain. A run that was killed goes on
+where it was. An entry that is a checkpoint of `checkpoints` and nothing else is taken as it is.
 """
 
 from __future__ import annotations
@@ -30,29 +31,28 @@ def main(argv: Sequence[str] | None) -> None:
         name=f"pretrain · {name} · seed {seed}",
         params={
             **settings.pretrain.model_dump(exclude={"objectives"}),
-            **settings.model.model_dump(),
+            **settings.model.sizes(),
             **settings.engine.model_dump(),
             **settings.objectives.get(name, {}),
         },
         tags={"objective": name, "seed": seed},
-        inputs=[paths.TOKENIZER, paths.PACKED],
+        inputs=[paths.TOKENIZER, paths.PACKED, paths.gathered(name)],
         outputs=[target, curve, metrics],
     ) as run:
-        from stages.model import files
-        from stages.pretrain.run import checkpoint_of, pretrain, steps_of
+        from stages.pretrain.run import Run, summary
         from stages.training.curve import write_curve
         from stages.training.observer import watching
 
-        total = steps_of(settings.pretrain) * settings.pretrain.batch_size * settings.pretrain.sequence_length
-        checkpoint = checkpoint_of(settings, name, seed)
-        with watching(f"pretrain {name}, seed {seed}", total, run) as observer:
-            result = pretrain(settings, name, seed, checkpoint, observer)
-        figures = {key: value for key, value in result.curve[-1].items() if key != "train_loss"}
-        figures["parameters"] = sum(parameter.numel() for parameter in result.model.parameters())
-        files.save(target, result.model, tokenizer=paths.TOKENIZER)
-        write_curve(curve, result.curve)
+        pretraining = Run(settings, name, seed)
+        if pretraining.is_adopted:
+            points, parameters = pretraining.adopt(target)
+        else:
+            with watching(f"pretrain {name}, seed {seed}", pretraining.tokens, run) as observer:
+                points, parameters = pretraining.train(observer).save(target)
+        figures = summary(points) | {"parameters": parameters}
+        write_curve(curve, points)
         artifacts.write_json(metrics, {"objective": name, "seed": seed, "split": "validation", **figures})
-        checkpoint.discard()
+        pretraining.discard()
         run.summary(figures)
 
 

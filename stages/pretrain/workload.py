@@ -3,59 +3,95 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from stages.model.transformer import LanguageModel
+from stages.pretrain.material import Corpus
 from stages.pretrain.objectives.base import Objective
-from stages.pretrain.sequences import Sequences, ShuffledBatches
+from stages.pretrain.sequences import Order
 from stages.training import randomness
-from stages.training.loop import Loss
+from stages.training.loss import Loss, Term
 
 EVALUATION_BATCH = 32
 
 
+@dataclass(frozen=True)
+class Batching:
+    """How much of the corpus a step takes: ``batch_size`` rows of ``sequence_length`` tokens."""
+
+    batch_size: int
+    sequence_length: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens a step."""
+        return self.batch_size * self.sequence_length
+
+
 class Pretraining:
-    """One objective on the packed corpus."""
+    """One objective on a corpus."""
 
     def __init__(
         self,
         model: LanguageModel,
         objective: Objective,
-        batches: ShuffledBatches,
-        validation: Sequences,
+        corpus: Corpus,
+        batching: Batching,
         *,
-        bytes_per_token: float,
         seed: int,
         dtype: torch.dtype,
+        earlier: Corpus | None = None,
     ) -> None:
-        self.model, self._objective, self._dtype, self._seed = model, objective, dtype, seed
-        self._batches, self._validation, self._bytes_per_token = batches, validation, bytes_per_token
+        """``earlier``: a corpus that was learnt before, and is measured on to see what is forgotten."""
+        self._earlier = earlier
+        self.model, self._objective, self._corpus, self._dtype, self._seed = model, objective, corpus, dtype, seed
+        self._order = Order(len(corpus.train), batching.batch_size, seed)
+        self._tokens = batching.tokens
+        self._flops = objective.flops(model.config, batching.batch_size, batching.sequence_length)
 
     def loss(self, step: int) -> Loss:
         """The objective's loss on batch ``step``."""
-        input_ids = self._batches[step]
-        total, count = self._nll(input_ids, randomness.torch_generator(self._seed, "objective", step))
-        return Loss(total, count, input_ids.numel())
+        batch = self._corpus.train.take(self._order[step], randomness.torch_generator(self._seed, "batch", step))
+        generator = randomness.torch_generator(self._seed, "objective", step)
+        terms = self._objective.terms(self.model, batch, generator, self._dtype)
+        return Loss(terms, self._tokens, self._flops)
 
     def evaluate(self) -> dict[str, float]:
-        """Loss in nats per target over all held-out windows, perplexity, and bits per byte.
+        """The loss on all held-out rows, its parts if it has several, what a likelihood means, and the earlier loss.
 
-        The draws are the same at every evaluation and for every seed. Bits per byte take the loss per
-        target as that of every token: the likelihood of the text for causal models, and for masked ones
-        only a figure that compares across tokenizers.
+        The draws are the same at every evaluation and for every seed. Perplexity and bits per byte are of the first
+        term, of which bits per byte take the loss of a target as that of every token: for causal models that is the
+        likelihood of the text, for others a figure that compares across tokenizers.
         """
-        nll, count = 0.0, 0
-        for start in range(0, len(self._validation), EVALUATION_BATCH):
-            indices = np.arange(start, min(start + EVALUATION_BATCH, len(self._validation)))
-            generator = randomness.torch_generator(0, "validation", start)
-            total, targets = self._nll(self._validation.take(indices), generator)
-            nll, count = nll + total.item(), count + targets
-        loss = nll / count
-        bits = loss / math.log(2) / self._bytes_per_token
-        return {"loss": loss, "perplexity": math.exp(loss), "bits_per_byte": bits}
+        figures = self._measure(self._corpus)
+        return figures | ({"earlier_loss": self._measure(self._earlier)["loss"]} if self._earlier else {})
 
-    def _nll(self, input_ids: Tensor, generator: torch.Generator) -> tuple[Tensor, int]:
-        return self._objective.nll(self.model, input_ids, generator, self._dtype)
+    def _measure(self, corpus: Corpus) -> dict[str, float]:
+        totals: dict[str, float] = {}
+        counts: dict[str, int] = {}
+        weights: dict[str, float] = {}
+        for start in range(0, len(corpus.validation), EVALUATION_BATCH):
+            for name, term in self._validate(corpus, start).items():
+                totals[name] = totals.get(name, 0.0) + term.total.item()
+                counts[name] = counts.get(name, 0) + term.count
+                weights[name] = term.weight
+        means = {name: totals[name] / counts[name] for name in totals}
+        figures = {"loss": sum(weights[name] * means[name] for name in means)}
+        if len(means) > 1:
+            figures |= {f"{name}_loss": mean for name, mean in means.items()}
+        if self._objective.likelihood:
+            figures |= _likelihood(next(iter(means.values())), corpus.bytes_per_token)
+        return figures
+
+    def _validate(self, corpus: Corpus, start: int) -> dict[str, Term]:
+        indices = np.arange(start, min(start + EVALUATION_BATCH, len(corpus.validation)))
+        batch = corpus.validation.take(indices, randomness.torch_generator(0, "validation-batch", start))
+        generator = randomness.torch_generator(0, "validation", start)
+        return self._objective.terms(self.model, batch, generator, self._dtype)
+
+
+def _likelihood(loss: float, bytes_per_token: float) -> dict[str, float]:
+    return {"perplexity": math.exp(loss), "bits_per_byte": loss / math.log(2) / bytes_per_token}

@@ -1,4 +1,4 @@
-"""Every objective: its definition, its determinism, and that it learns."""
+"""What holds for every objective: cost, determinism, device, and that it learns; what each one is: objectives/."""
 
 from __future__ import annotations
 
@@ -7,53 +7,31 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from stages.errors import StageError
 from stages.model import transformer
-from stages.model.config import TransformerConfig
 from stages.model.cross_entropy import linear_cross_entropy
-from stages.model.transformer import LanguageModel, initialize
 from stages.pretrain import objectives
 from stages.pretrain.objectives import OBJECTIVES
-from stages.pretrain.objectives.base import Objective
-from stages.pretrain.objectives.mlm import EVALUATION_PROBABILITY, MaskedLM
-from stages.pretrain.sequences import Sequences, ShuffledBatches
-from stages.pretrain.workload import Pretraining
-from stages.tokenizer.special import MASK_ID, SEP_ID, SPECIAL_TOKENS
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Plan, train
-from stages.training.optimizer import muon_adamw
-from tests.pretrain.corpus import VOCABULARY, write
+from stages.training.optimizer import adamw, muon_adamw
+from tests.pretrain import made
+from tests.pretrain.corpus import WORDS
 from tests.training.toy import Silent
 
-OPTIONS = {"mlm": {"mlm_probability": 0.3}}
 LEARNING = [name for name, kind in OBJECTIVES.items() if kind.trains]
 
 
-def build(name: str) -> tuple[Objective, LanguageModel]:
-    """An objective and a 32-dim model for it."""
-    kind = OBJECTIVES[name]
-    model = LanguageModel(TransformerConfig(VOCABULARY, 32, 2, 2, 48, kind.causal))
-    initialize(model, torch.Generator().manual_seed(0))
-    return kind(kind.Options(**OPTIONS.get(name, {})), VOCABULARY), model
-
-
-def ids(rows: int = 8, length: int = 32) -> torch.Tensor:
-    """Random tokens with a separator in each row."""
-    drawn = torch.randint(len(SPECIAL_TOKENS), VOCABULARY, (rows, length), generator=torch.Generator().manual_seed(2))
-    drawn[:, 10] = SEP_ID
-    return drawn
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_all_that_is_computed_is_computed_where_the_model_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_that_is_computed_is_computed_where_the_model_is(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Batches and draws stay on the CPU; what reaches the embeddings and the loss is on the model's device."""
-    objective, model = build(name)
+    objective = made.objective_of(name)
+    model = made.model_of(objective)
+    work = made.workload(objective, model, tmp_path)
     seen: set[str] = set()
 
     def watched(*tensors: torch.Tensor) -> torch.Tensor:
@@ -62,91 +40,75 @@ def test_all_that_is_computed_is_computed_where_the_model_is(name: str, monkeypa
 
     monkeypatch.setattr(transformer, "linear_cross_entropy", watched)
     model.model.embeddings.register_forward_pre_hook(lambda _, arguments: seen.add(arguments[0].device.type))
-    total, count = objective.nll(model.to("meta"), ids(), generator(), torch.float32)
-    (total / count).backward()
+    model.to("meta")
+    work.loss(0).value.backward()
     assert seen == {"meta"}
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_an_untrained_model_guesses(name: str) -> None:
-    """The mean loss is near ln V, and the same draws give the same loss."""
-    objective, model = build(name)
-    total, count = objective.nll(model, ids(), generator(), torch.float32)
-    again, _ = objective.nll(model, ids(), generator(), torch.float32)
-    assert total.item() / count == pytest.approx(math.log(VOCABULARY), rel=0.25)
-    assert torch.equal(total, again)
+def test_the_same_step_is_the_same_loss(name: str, tmp_path: Path) -> None:
+    """Bit for bit, whatever was computed between; another step is another batch."""
+    objective = made.objective_of(name)
+    work = made.workload(objective, made.model_of(objective, disturbed=True), tmp_path)
+    values = [work.loss(step).value for step in (0, 3, 0)]
+    assert torch.equal(values[0], values[2])
+    assert not torch.equal(values[0], values[1])
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_it_costs_what_it_says(name: str, tmp_path: Path) -> None:
+    """Within 2 % of what PyTorch counts, forward and backward."""
+    objective = made.objective_of(name)
+    model = made.model_of(objective, disturbed=True)
+    work = made.workload(objective, model.train(), tmp_path)
+    with FlopCounterMode(display=False) as counter:
+        loss = work.loss(0)
+        loss.value.backward()
+    assert loss.flops == pytest.approx(counter.get_total_flops(), rel=0.02)
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_it_learns_one_batch_by_heart(name: str, tmp_path: Path) -> None:
+    """Its loss on the same step, the same draws, falls to a small part of what it was."""
+    objective = made.objective_of(name)
+    model = made.model_of(objective)
+    work = made.workload(objective, model.train(), tmp_path)
+    optimizer = adamw(model, learning_rate=0.01, weight_decay=0.0)
+    first = work.loss(0).value.item()
+    for _ in range(150):
+        work.loss(0).value.backward()
+        optimizer.step(1.0)
+    assert work.loss(0).value.item() < 0.15 * first
 
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_it_learns_a_made_language(name: str, tmp_path: Path) -> None:
-    """Held-out loss falls far below that of knowing the words' frequencies alone."""
-    objective, model = build(name)
-    train_set, held_out = (Sequences(write(tmp_path / str(seed), 300, seed), 16, "made") for seed in (0, 1))
-    workload = Pretraining(
-        model, objective, ShuffledBatches(train_set, 16, 0), held_out, bytes_per_token=4.0, seed=0, dtype=torch.float32
-    )
+    """Its loss on held-out text falls far below what it was before."""
+    objective = made.objective_of(name)
+    model = made.model_of(objective)
+    work = made.workload(objective, model, tmp_path)
     optimizers = muon_adamw(model, learning_rate=0.01, matrix_learning_rate=0.02, weight_decay=0.0, dtype=torch.float32)
-    plan = Plan(steps=300, evaluations=2, warmup=0.05, decay=0.5, max_grad_norm=1.0)
-    curve = train(workload, optimizers, plan, Checkpoint(tmp_path, "made", {}), Silent())
-    assert curve[-1]["loss"] < 0.6 * math.log(VOCABULARY)
-    assert curve[-1]["perplexity"] == pytest.approx(math.exp(curve[-1]["loss"]))
-    assert curve[-1]["bits_per_byte"] == pytest.approx(curve[-1]["loss"] / math.log(2) / 4)
+    with torch.no_grad():
+        before = work.evaluate()["loss"]
+    plan = Plan(steps=250, evaluations=2, warmup=0.05, decay=0.5, max_grad_norm=1.0)
+    curve = train(work, optimizers, plan, Checkpoint(tmp_path, "made", {}), Silent())
+    assert curve[-1]["loss"] < 0.7 * before
+    assert curve[-1]["flops"] == 250 * objective.flops(model.config, made.BATCH, made.LENGTH)
 
 
-def test_clm_is_the_likelihood_of_the_next_token() -> None:
-    """Against logits and cross-entropy written out."""
-    objective, model = build("clm")
-    total, count = objective.nll(model, ids(), generator(), torch.float32)
-    logits = model.logits(model.model(ids())[-1])
-    reference = F.cross_entropy(logits[:, :-1].flatten(0, 1), ids()[:, 1:].flatten(), reduction="sum")
-    assert count == 8 * 31
-    torch.testing.assert_close(total, reference, rtol=1e-5, atol=1e-3)
-
-
-def test_mlm_is_the_likelihood_at_masked_positions() -> None:
-    """Against logits at all positions and ignored labels, as transformers computes it."""
-    objective, model = build("mlm")
-    assert isinstance(objective, MaskedLM)
-    batch = objective.corrupt(ids(), 0.3, generator())
-    labels = torch.full((8 * 32,), -100).index_copy(0, batch.positions, batch.labels)
-    logits = model.logits(model.model(batch.input_ids)[-1]).flatten(0, 1)
-    reference = F.cross_entropy(logits, labels, ignore_index=-100, reduction="sum")
-    total, count = objective.nll(model.train(), ids(), generator(), torch.float32)
-    assert count == len(batch.labels)
-    torch.testing.assert_close(total, reference, rtol=1e-5, atol=1e-3)
-
-
-def test_masks_follow_bert() -> None:
-    """The rate is exact, 80/10/10 holds, special tokens are never touched, and all else stays."""
-    objective, _ = build("mlm")
-    assert isinstance(objective, MaskedLM)
-    text = ids(400, 128)
-    batch = objective.corrupt(text, EVALUATION_PROBABILITY, generator())
-    flat, changed = text.flatten(), batch.input_ids.flatten()
-    assert len(batch.labels) == round(EVALUATION_PROBABILITY * text.numel())
-    assert torch.equal(flat[batch.positions], batch.labels)
-    assert (batch.labels >= len(SPECIAL_TOKENS)).all()
-    untouched = torch.ones_like(flat, dtype=torch.bool).index_fill(0, batch.positions, False)
-    assert torch.equal(flat[untouched], changed[untouched])
-    inputs, count = changed[batch.positions], len(batch.labels)
-    masked, kept = (inputs == MASK_ID).sum() / count, (inputs == batch.labels).sum() / count
-    # four standard deviations of a binomial share; a random replacement is the original once in V - 5
-    spread = 4 * math.sqrt(0.25 / count)
-    assert masked.item() == pytest.approx(0.8, abs=spread)
-    assert kept.item() == pytest.approx(0.1 + 0.1 / (VOCABULARY - 5), abs=spread)
-    where = torch.bincount(batch.positions % 128, minlength=128)
-    assert where[10] == 0
-
-
-def test_masks_are_dynamic() -> None:
-    """Another step draws other targets."""
-    objective, _ = build("mlm")
-    assert isinstance(objective, MaskedLM)
-    first, second = (objective.corrupt(ids(), 0.15, generator(seed)).positions for seed in (0, 1))
-    assert not torch.equal(first, second)
+@pytest.mark.parametrize("name", [name for name, kind in OBJECTIVES.items() if kind.likelihood])
+def test_a_likelihood_has_perplexity_and_bits_per_byte(name: str, tmp_path: Path) -> None:
+    """Of its first term, which an untrained model guesses at about one in all tokens."""
+    objective = made.objective_of(name)
+    figures = made.workload(objective, made.model_of(objective), tmp_path).evaluate()
+    loss = figures[next((key for key in figures if key.endswith("_loss")), "loss")]
+    assert loss == pytest.approx(math.log(made.ENCODER.vocab_size), rel=0.25)
+    assert loss > math.log(WORDS)
+    assert figures["perplexity"] == pytest.approx(math.exp(loss))
+    assert figures["bits_per_byte"] == pytest.approx(loss / math.log(2) / 4)
 
 
 def test_an_unknown_objective_is_named() -> None:
     """With those that there are."""
-    with pytest.raises(StageError, match=r"pretrain\.objectives.*'bert'.*mlm"):
+    with pytest.raises(StageError, match=r"objectives.*'bert'.*mlm"):
         objectives.get("bert")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import Any
 
-from stages.model.transformer import LanguageModel
-from stages.pretrain.objectives.base import Objective
+from stages import params
+from stages.model.config import TransformerConfig
 from stages.pretrain.objectives.mlm import EVALUATION_PROBABILITY, MaskedLM
+from stages.tokenizer.vocabulary import Vocabulary
 
 
-class Scratch(Objective):
+class Scratch(MaskedLM):
     """Untrained; its validation loss is that of guessing masked tokens with initial weights."""
 
-    causal = False
     trains = False
+    scoring = ("causal", "pseudo")
 
-    def nll(
-        self, model: LanguageModel, input_ids: Tensor, generator: torch.Generator, dtype: torch.dtype
-    ) -> tuple[Tensor, int]:
-        mlm = MaskedLM(MaskedLM.Options(mlm_probability=EVALUATION_PROBABILITY), self.vocab_size)
-        return mlm.nll(model, input_ids, generator, dtype)
+    class Options(params.Section):
+        """No options."""
+
+    def __init__(self, options: Any, vocabulary: Vocabulary) -> None:
+        super().__init__(MaskedLM.Options(mlm_probability=EVALUATION_PROBABILITY), vocabulary)
+
+    def flops(self, config: TransformerConfig, batch_size: int, length: int) -> int:
+        return 0
