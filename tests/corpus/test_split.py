@@ -332,3 +332,32 @@ def test_changing_one_share_moves_nothing_between_the_others() -> None:
     in_corpus = cut.corpus_validation(keys, 0.5)
     for code in (cut.TRAIN, cut.VALIDATION, cut.TEST):
         assert in_corpus[before == code].mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_further_corpus_is_apart(raw: Raw, settings: Settings, sentences: Sentences) -> None:
+    """Its source's text is not in the corpus, and neither what tasks hold out nor the corpus's validation is in it."""
+    films, songs = sentences(400, seed=1), sentences(300, seed=2)
+    raw("films", text=films, label=labels(films), kind=["long"] * 400)
+    raw("songs", text=[*songs, *(copy for text in films for copy in copies(text))])
+    sources = {"films": {**REVIEWS, "where": {"kind": "long"}}, "songs": {"corpus": "songs", "tasks": {}}}
+    split(settings(sources))
+    further = [pd.read_parquet(paths.CORPORA / "songs" / f"{part}.parquet")["text"] for part in ("train", "validation")]
+    written = {plain(text) for part in further for text in part}
+    assert written & {plain(text) for text in songs}
+    assert not {plain(text) for name in ("corpus/train", "corpus/validation") for text in texts(name)} & {
+        plain(text) for text in songs
+    }
+    held_out = [*texts("reviews/test"), *texts("reviews/validation"), *texts("corpus/validation")]
+    assert not written & {plain(text) for text in held_out}
+    assert not any(jaccard(text, other) >= 0.8 for part in further for text in part for other in held_out[:50])
+    assert metrics()["overlaps"]["corpora/songs/train & corpora/songs/validation"] == 0
+
+
+def test_rows_that_a_source_leaves_out_are_nowhere(raw: Raw, settings: Settings, sentences: Sentences) -> None:
+    films = sentences(400, seed=1)
+    raw("films", text=films, label=labels(films), kind=["long", "short"] * 200)
+    split(settings({"films": {**REVIEWS, "where": {"kind": "long"}}}))
+    kept = {name: set(texts(name)) for name in ("corpus/train", "corpus/validation", "reviews/train", "reviews/test")}
+    assert set.union(*kept.values()) <= set(films[::2])
+    assert kept["corpus/train"]
+    assert kept["reviews/test"]

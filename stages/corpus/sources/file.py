@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages import paths
-from stages.corpus import checksum
+from stages import checksum, paths
 from stages.corpus.readers import Batches, Request, file_format, read
 from stages.errors import StageError
 from stages.params import FileSource
 
 SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 """The hub's suffix of a split that is stored in several files."""
+
+VARIABLE = re.compile(r"\$(\w+)")
+"""Of the environment, in a path that is another on each machine."""
 
 
 def fetch(source: FileSource, scratch: Path) -> dict[str, Batches]:
@@ -22,14 +25,16 @@ def fetch(source: FileSource, scratch: Path) -> dict[str, Batches]:
     Raises:
         StageError: nothing is there, or its hash is another.
     """
-    path = paths.ROOT / Path(source.path).expanduser()
+    path = paths.ROOT / Path(os.path.expandvars(source.path)).expanduser()
     request = Request(source.columns, source.sample_by)
     if path.is_dir():
         if source.sha256:
             raise StageError("sha256 is of a single file, but path is a folder: remove sha256")
         return {split: _chain(files, request) for split, files in split_files(path).items()}
     if not path.is_file():
-        raise StageError(f"{source.path} does not exist: correct `path` in params.yaml")
+        unset = [name for name in VARIABLE.findall(source.path) if name not in os.environ]
+        remedy = f"set the environment variable {unset[0]}" if unset else "correct `path` in params.yaml"
+        raise StageError(f"{source.path} does not exist: {remedy}")
     checksum.check(path, source.sha256, source.path)
     return {"train": read(path, request)}
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
-from stages.corpus import checksum
+from stages import checksum
 from stages.corpus.readers import Batches, Request, file_format, read
 from stages.errors import StageError
 from stages.params import UrlSource

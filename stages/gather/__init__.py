@@ -1,0 +1,1 @@
+"""What single objectives read besides the corpus: labelled examples, and checkpoints to start from."""
