@@ -6,6 +6,8 @@ A store is a folder of three NumPy files (never pickled), read through memory ma
 - ``offsets.npy``, int64 (number of texts + 1,): text ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``;
 - ``bytes.npy``, int64 (number of texts,): UTF-8 bytes of each text, the denominator of bits per byte;
 - ``labels.npy`` (number of texts,), only for tasks: int64 classes or float32 scores.
+
+One that is made in memory has its ids in int32: another's vocabulary may be larger than uint16 can number.
 """
 
 from __future__ import annotations
@@ -21,20 +23,23 @@ from numpy.typing import NDArray
 from stages.artifacts import atomic_folder
 from stages.errors import StageError
 
+Ids = NDArray[np.uint16] | NDArray[np.int32]
+Labels = NDArray[np.int64] | NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class TokenStore:
     """Token ids of a sequence of texts; indexing gives one text's ids."""
 
-    tokens: NDArray[np.uint16]
+    tokens: Ids
     offsets: NDArray[np.int64]
     bytes: NDArray[np.int64]
-    labels: NDArray[np.int64] | NDArray[np.float32] | None = None
+    labels: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def __getitem__(self, index: int) -> NDArray[np.uint16]:
+    def __getitem__(self, index: int) -> Ids:
         return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
     @property
@@ -70,11 +75,15 @@ def _check(tokens: NDArray[Any], offsets: NDArray[Any], sizes: NDArray[Any], lab
         raise ValueError("offsets.npy, bytes.npy and labels.npy are of different numbers of texts")
 
 
-def write(
-    folder: Path,
-    texts: Iterable[tuple[list[int], int]],
-    labels: NDArray[np.int64] | NDArray[np.float32] | None = None,
-) -> None:
+def collect(texts: Iterable[tuple[list[int], int]], labels: Labels) -> TokenStore:
+    """A store in memory, of what `write` takes; for vocabularies of any size."""
+    pairs = list(texts)
+    offsets = np.cumsum([0, *(len(ids) for ids, _ in pairs)])
+    tokens = np.fromiter((token for ids, _ in pairs for token in ids), np.int32, offsets[-1])
+    return TokenStore(tokens, offsets, np.asarray([size for _, size in pairs], dtype=np.int64), labels)
+
+
+def write(folder: Path, texts: Iterable[tuple[list[int], int]], labels: Labels | None = None) -> None:
     """Write a store from ``(token ids, UTF-8 bytes)`` pairs, one text at a time.
 
     The ids are appended to a raw file and given their header at the end, so that memory does not

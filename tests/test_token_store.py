@@ -26,6 +26,17 @@ def test_roundtrip(tmp_path: Path) -> None:
     assert isinstance(store.tokens, np.memmap)
 
 
+@pytest.mark.parametrize("texts", [TEXTS, [], [([70_000, 3], 8)]])
+def test_a_store_in_memory_reads_as_one_on_disk(texts: list[tuple[list[int], int]]) -> None:
+    """Of vocabularies that files cannot hold as well."""
+    store = token_store.collect(texts, np.arange(len(texts)))
+    assert [store[index].tolist() for index in range(len(store))] == [ids for ids, _ in texts]
+    assert store.lengths.tolist() == [len(ids) for ids, _ in texts]
+    assert store.bytes.tolist() == [size for _, size in texts]
+    assert store.labels is not None
+    assert store.labels.tolist() == list(range(len(texts)))
+
+
 def test_scores_stay_floats(tmp_path: Path) -> None:
     token_store.write(tmp_path / "store", TEXTS[:1], np.asarray([2.5], dtype=np.float32))
     assert token_store.read(tmp_path / "store").labels == np.asarray([2.5], dtype=np.float32)

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None) -> None:
         name=f"compress · {task} · {name}",
         params=settings.compressors.get(name, {}),
         tags={"task": task, "compressor": name},
-        inputs=[source, paths.encoded(task)],
+        inputs=[source, paths.encoded(task), paths.task(task), paths.TOKENIZER],
         outputs=[target, predicted],
     ) as run:
         import torch

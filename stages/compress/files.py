@@ -11,7 +11,6 @@ from stages.compress import methods
 from stages.compress.methods.base import Compressor
 from stages.model import classifier, files
 from stages.model.classifier import Classifier
-from stages.model.transformer import Transformer
 from stages.params import parse
 
 COMPRESSION = "compression.json"
@@ -35,8 +34,7 @@ def load(folder: Path) -> Classifier:
         StageError: a file is missing or damaged.
     """
     compressor = _compressor(read_json(folder / COMPRESSION))
-    empty = Classifier(Transformer(files.load_config(folder)), classifier.load_config(folder))
-    return compressor.restore(empty, files.load_weights(folder / files.WEIGHTS))
+    return compressor.restore(classifier.empty(folder), files.load_weights(folder / files.WEIGHTS))
 
 
 def _compressor(content: dict[str, Any]) -> Compressor:

@@ -2,9 +2,10 @@
 
     python -m stages.finetune --task imdb --objective mlm --method full --seed 0
 
-Reads models/pretrained/<objective>-<seed> and data/encoded/<task>; writes the model to
-models/finetuned/<task>/<objective>-<method>-<seed>, its test predictions under data/predictions/finetuned and its
-validation curve under data/curves/finetune. A run that was killed goes on where it was.
+Reads models/pretrained/<objective>-<seed> and data/encoded/<task>, or data/tasks/<task> where the model has another
+tokenizer than models/tokenizer; writes the model to models/finetuned/<task>/<objective>-<method>-<seed>, its test
+predictions under data/predictions/finetuned and its validation curve under data/curves/finetune. A run that was killed
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None) -> None:
             **settings.methods.get(method, {}),
         },
         tags={"task": task, "objective": objective, "method": method, "seed": seed},
-        inputs=[paths.encoded(task), paths.pretrained(objective, seed), paths.TOKENIZER],
+        inputs=[paths.encoded(task), paths.task(task), paths.pretrained(objective, seed), paths.TOKENIZER],
         outputs=[target, predicted, curve],
     ) as run:
         from stages.finetune.run import checkpoint_of, finetune
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None) -> None:
         checkpoint = checkpoint_of(settings, task, objective, method, seed)
         with watching(f"finetune {task} {objective} {method}, seed {seed}", None, run) as observer:
             tuned = finetune(settings, task, objective, method, seed, checkpoint, observer)
-        classifier.save(target, tuned.model, paths.TOKENIZER)
+        classifier.save(target, tuned.model, paths.pretrained(objective, seed))
         write_curve(curve, tuned.curve)
         identity = {
             "objective": objective,

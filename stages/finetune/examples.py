@@ -12,8 +12,10 @@ from torch import Tensor
 
 from stages import artifacts, paths, token_store
 from stages.errors import StageError
+from stages.finetune.tokenization import Tokenization
 from stages.params import Finetune
-from stages.tokenizer.special import PAD_ID
+from stages.token_store import Ids, TokenStore
+from stages.tokenizer import encode
 from stages.training import randomness
 
 BUCKET = 8
@@ -30,10 +32,10 @@ class Batch:
 
 
 class Examples:
-    """Some examples of one split of a task, cut to ``max_length`` tokens."""
+    """Some examples of one split of a task, cut to ``max_length`` tokens and padded with ``pad_id``."""
 
-    def __init__(self, store: token_store.TokenStore, indices: NDArray[np.int64], max_length: int) -> None:
-        self._store, self.indices, self._max_length = store, indices, max_length
+    def __init__(self, store: TokenStore, indices: NDArray[np.int64], max_length: int, pad_id: int) -> None:
+        self._store, self.indices, self._max_length, self._pad_id = store, indices, max_length, pad_id
         self.lengths = np.minimum(store.lengths[indices], max_length)
         self.labels: NDArray[np.int64] = np.asarray(store.labels)[indices]
 
@@ -42,14 +44,14 @@ class Examples:
 
     def batch(self, places: NDArray[np.int64]) -> Batch:
         """Pad the examples at these places to the longest of them."""
-        input_ids = np.full((len(places), int(self.lengths[places].max())), PAD_ID, dtype=np.int64)
+        input_ids = np.full((len(places), int(self.lengths[places].max())), self._pad_id, dtype=np.int64)
         for row, place in zip(input_ids, places, strict=True):
             row[: self.lengths[place]] = self._cut(self._store[int(self.indices[place])])
         ids = torch.from_numpy(input_ids)
         real = torch.arange(ids.shape[1])[None] < torch.from_numpy(self.lengths[places])[:, None]
         return Batch(ids, real.long(), torch.from_numpy(self.labels[places]))
 
-    def _cut(self, ids: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    def _cut(self, ids: Ids) -> Ids:
         """The first tokens, and the closing [SEP] where it was cut off."""
         if len(ids) <= self._max_length:
             return ids
@@ -74,13 +76,6 @@ class Examples:
         ]
         return [batches[i] for i in generator.permutation(len(batches))]
 
-    def sample(self, limit: int, seed: int) -> Examples:
-        """At most ``limit`` of the examples, drawn without replacement; another seed draws others."""
-        if len(self) <= limit:
-            return self
-        drawn = randomness.numpy_generator(seed, "finetune-examples").permutation(len(self))[:limit]
-        return Examples(self._store, self.indices[np.sort(drawn)], self._max_length)
-
 
 def labels(task: str) -> tuple[str, ...]:
     """The names of a task's classes, in the order of their indices.
@@ -94,18 +89,32 @@ def labels(task: str) -> tuple[str, ...]:
     return names
 
 
-def load(task: str, split: str, max_length: int) -> Examples:
-    """All examples of a split.
+def load(task: str, split: str, tokenization: Tokenization, limit: int | None = None, seed: int = 0) -> Examples:
+    """Examples of a split, as a model reads them.
+
+    All of them, or at most ``limit``, drawn without replacement; another seed draws others.
 
     Raises:
         StageError: the split is missing or empty.
     """
-    store = token_store.read(paths.encoded(task) / split)
+    store, indices = _read(task, split, tokenization, limit, seed)
     if not len(store) or store.labels is None:
         raise StageError(f"task {task}: its {split} split has no labelled examples: look at its source in params.yaml")
-    return Examples(store, np.arange(len(store)), max_length)
+    return Examples(store, indices, tokenization.max_length, tokenization.pad_id)
 
 
-def validation(task: str, settings: Finetune) -> Examples:
+def _read(
+    task: str, split: str, tokenization: Tokenization, limit: int | None, seed: int
+) -> tuple[TokenStore, NDArray[np.int64]]:
+    """What was encoded before, and which of it is used; or that alone, encoded now."""
+    if tokenization.tokenizer is None:
+        store = token_store.read(paths.encoded(task) / split)
+        return store, randomness.sample(len(store), limit, seed)
+    table = paths.task(task) / f"{split}.parquet"
+    rows = randomness.sample(encode.count(table), limit, seed)
+    return encode.encode_rows(tokenization.tokenizer, table, rows), np.arange(len(rows))
+
+
+def validation(task: str, tokenization: Tokenization, settings: Finetune) -> Examples:
     """The validation examples in use: the same for every run, whatever its seed."""
-    return load(task, "validation", settings.max_length).sample(settings.max_validation_examples, seed=0)
+    return load(task, "validation", tokenization, settings.max_validation_examples)

@@ -11,6 +11,8 @@ import torch
 from stages.finetune import examples, predictions
 from stages.finetune.predict import Scorer, probabilities
 from stages.finetune.tasks import classification
+from stages.finetune.tokenization import Tokenization
+from stages.model import classifier
 from stages.model.files import WEIGHTS
 from stages.params import Finetune
 
@@ -28,12 +30,13 @@ def score(
     """Predict the validation and test examples, write the test predictions, return the figures.
 
     Args:
-        model: loaded from ``folder``.
+        model: loaded from ``folder``, whose tokenizer reads the texts.
         predicted: folder to write the predictions to.
         run: what else belongs into ``run.json``: which model this is, its number of parameters.
     """
-    validation = examples.validation(task, settings)
-    test = examples.load(task, "test", settings.max_length)
+    tokenization = Tokenization.of(folder, classifier.load_config(folder).max_length)
+    validation = examples.validation(task, tokenization, settings)
+    test = examples.load(task, "test", tokenization)
     chosen_by = classification.metrics(validation.labels, probabilities(model, validation, dtype))
     on_test = probabilities(model, test, dtype)
     size = (folder / WEIGHTS).stat().st_size

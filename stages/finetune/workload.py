@@ -9,7 +9,7 @@ from stages.finetune.methods.base import Job
 from stages.finetune.predict import probabilities
 from stages.finetune.tasks import classification
 from stages.model.classifier import Classifier
-from stages.training.loop import Loss
+from stages.training.loss import Loss, Term
 
 
 class Finetuning:
@@ -29,7 +29,7 @@ class Finetuning:
         batch = self._job.train.batch(self._order[place])
         logits = self.model(batch.input_ids, batch.attention_mask, self._job.dtype)
         total = F.cross_entropy(logits, batch.labels.to(logits.device), reduction="sum")
-        return Loss(total, len(batch.labels), int(batch.attention_mask.sum()))
+        return Loss({"loss": Term(total, len(batch.labels))}, int(batch.attention_mask.sum()))
 
     def evaluate(self) -> dict[str, float]:
         """The task's metrics on the validation examples."""

@@ -1,7 +1,8 @@
-"""A Transformer that classifies texts, and its files."""
+"""A pre-trained model that classifies texts, and its files."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.artifacts import atomic_folder, read_json, write_json
-from stages.model import files
-from stages.model.config import TransformerConfig
-from stages.model.transformer import Transformer
+from stages.model import backbone, files
+from stages.model.backbone import Backbone
 
 CLASSIFIER = "classifier.json"
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """What is read from the Transformer, and what for.
+    """What is read from the backbone, and what for.
 
     Attributes:
         labels: names of the classes, in the order of the logits.
-        depths: whose hidden states are pooled; 0 is the embeddings, the last one the final norm.
+        depths: whose hidden states are pooled; 0 is the embeddings.
         max_length: longer texts are cut, in tokens.
     """
 
@@ -36,11 +36,11 @@ class ClassifierConfig:
 class Classifier(nn.Module):
     """Mean over real tokens at the chosen depths, each normed, side by side; then one linear layer."""
 
-    def __init__(self, transformer: Transformer, config: ClassifierConfig) -> None:
+    def __init__(self, transformer: Backbone, config: ClassifierConfig) -> None:
         super().__init__()
         self.config = config
         self.transformer = transformer
-        width = len(config.depths) * transformer.config.hidden_size
+        width = len(config.depths) * transformer.hidden_size
         self.classifier = nn.Linear(width, len(config.labels), device=transformer.device)
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
@@ -62,19 +62,17 @@ def pool(states: Tensor, attention_mask: Tensor) -> Tensor:
     return F.layer_norm(mean, mean.shape[-1:])
 
 
-def depths_of(config: TransformerConfig) -> range:
-    """All depths that can be pooled: embeddings, every layer, the final norm."""
-    return range(config.num_hidden_layers + 2)
+def save(folder: Path, model: Classifier, pretrained: Path) -> None:
+    """Write weights, configuration, labels and tokenizer: all that a prediction needs.
 
-
-def save(folder: Path, model: Classifier, tokenizer: Path) -> None:
-    """Write weights, configuration, labels and tokenizer: all that a prediction needs."""
-    config = model.transformer.config
+    ``pretrained`` is the folder that the backbone was opened from; all that is not weights is as it was there.
+    """
     with atomic_folder(folder) as temporary:
-        write_json(temporary / files.CONFIG, files.transformers_config(config))
+        for file in sorted(pretrained.iterdir()):
+            if file.suffix != files.SUFFIX:
+                shutil.copyfile(file, temporary / file.name)
         write_json(temporary / CLASSIFIER, to_dict(model.config))
         files.save_weights(temporary / files.WEIGHTS, model.state_dict())
-        files.copy_tokenizer(tokenizer, temporary)
 
 
 def load(folder: Path) -> Classifier:
@@ -83,9 +81,14 @@ def load(folder: Path) -> Classifier:
     Raises:
         StageError: a file is missing or damaged.
     """
-    model = Classifier(Transformer(files.load_config(folder)), load_config(folder))
+    model = empty(folder)
     model.load_state_dict(files.load_weights(folder / files.WEIGHTS))
     return model.eval()
+
+
+def empty(folder: Path) -> Classifier:
+    """A classifier of the shape of a saved one, whose weights are still to be loaded."""
+    return Classifier(backbone.empty(folder), load_config(folder))
 
 
 def to_dict(config: ClassifierConfig) -> dict[str, Any]:

@@ -11,13 +11,16 @@ from stages import token_store
 from stages.finetune.examples import Examples
 from stages.finetune.methods.base import Job
 from stages.model.config import TransformerConfig
+from stages.model.imported import Imported
 from stages.model.transformer import Transformer, initialize
-from stages.tokenizer.special import CLS_ID, SEP_ID, SPECIAL_TOKENS
+from stages.tokenizer.special import CLS_ID, PAD_ID, SEP_ID, SPECIAL_TOKENS
 from stages.training.checkpoint import Checkpoint
+from tests.model import checkpoints
 from tests.training.toy import Silent
 
-VOCABULARY, LENGTH = 60, 24
-MIDDLE = (VOCABULARY + len(SPECIAL_TOKENS)) // 2
+VOCABULARY, LENGTH = len(SPECIAL_TOKENS) + 56, 24
+LOWEST = len(SPECIAL_TOKENS)
+MIDDLE = (VOCABULARY + LOWEST) // 2
 
 
 def store(folder: Path, count: int, seed: int) -> token_store.TokenStore:
@@ -28,9 +31,10 @@ def store(folder: Path, count: int, seed: int) -> token_store.TokenStore:
     for label in labels:
         words = generator.random(int(generator.integers(4, 40)))
         high = words < (0.8 if label else 0.2)
-        ids = np.where(
-            high, generator.integers(MIDDLE, VOCABULARY, len(words)), generator.integers(5, MIDDLE, len(words))
+        of_high, of_low = (
+            generator.integers(low, above, len(words)) for low, above in ((MIDDLE, VOCABULARY), (LOWEST, MIDDLE))
         )
+        ids = np.where(high, of_high, of_low)
         texts.append(([CLS_ID, *ids.tolist(), SEP_ID], 4 * len(words)))
     token_store.write(folder, texts, labels=labels.astype(np.int64))
     return token_store.read(folder)
@@ -38,12 +42,17 @@ def store(folder: Path, count: int, seed: int) -> token_store.TokenStore:
 
 def examples(folder: Path, count: int, seed: int) -> Examples:
     """All of them, cut to `LENGTH` tokens."""
-    return Examples(store(folder, count, seed), np.arange(count), LENGTH)
+    return Examples(store(folder, count, seed), np.arange(count), LENGTH, PAD_ID)
 
 
-def transformer(causal: bool) -> Transformer:
+ARCHITECTURES = ("encoder", "decoder", "imported")
+
+
+def backbone(architecture: str) -> Transformer | Imported:
     """32 dimensions, initial weights."""
-    model = Transformer(TransformerConfig(VOCABULARY, 32, 2, 2, 48, causal))
+    if architecture == "imported":
+        return Imported(checkpoints.model("bert", VOCABULARY))
+    model = Transformer(TransformerConfig(VOCABULARY, 32, 2, 2, 48, architecture == "decoder"))
     initialize(model, torch.Generator().manual_seed(0))
     return model
 

@@ -1,4 +1,4 @@
-"""Cutting, padding, drawing and batching."""
+"""Cutting, padding and batching; what is read of a task, and drawn of it: test_tokenization.py."""
 
 from __future__ import annotations
 
@@ -36,12 +36,3 @@ def test_an_epoch_has_every_example_once(batch_size: int, tmp_path: Path) -> Non
     assert flat[0] == flat[3]
     assert flat[0] != flat[1]
     assert flat[0] != flat[2]
-
-
-def test_drawing_depends_on_the_seed(tmp_path: Path) -> None:
-    """No example twice; the same seed draws the same ones; a limit above the number takes all."""
-    some = examples(tmp_path / "some", 100, 0)
-    drawn = [set(some.sample(30, seed).indices.tolist()) for seed in (0, 0, 1)]
-    assert [len(indices) for indices in drawn] == [30, 30, 30]
-    assert drawn[0] == drawn[1] != drawn[2]
-    assert len(some.sample(1000, 0)) == 100

@@ -11,27 +11,28 @@ import torch
 from stages.errors import StageError
 from stages.finetune import methods
 from stages.finetune.methods import METHODS
-from stages.finetune.methods.frozen import INVERSE_PENALTIES, features
+from stages.finetune.methods.probe import INVERSE_PENALTIES, features
 from stages.finetune.predict import probabilities
 from stages.finetune.tasks import classification
-from stages.model.classifier import Classifier, ClassifierConfig, depths_of
-from tests.finetune.made import LENGTH, examples, job, transformer
+from stages.model.classifier import Classifier, ClassifierConfig
+from tests.finetune.made import ARCHITECTURES, LENGTH, backbone, examples, job
 
-FULL = {"learning_rate": 3e-3, "epochs": 4, "batch_size": 16, "warmup": 0.1, "weight_decay": 0.01, "patience": 3}
+RATES = {"learning_rate": 3e-3, "imported_learning_rate": 3e-3}
+FULL = {**RATES, "epochs": 4, "batch_size": 16, "warmup": 0.1, "weight_decay": 0.01, "patience": 3}
 OPTIONS = {"full": FULL}
 
 
-def fit(name: str, causal: bool, folder: Path):  # type: ignore[no-untyped-def]
+def fit(name: str, architecture: str, folder: Path):  # type: ignore[no-untyped-def]
     """A tuned 32-dim model."""
     kind = METHODS[name]
-    return kind(kind.Options(**OPTIONS.get(name, {}))).fit(transformer(causal), job(folder))
+    return kind(kind.Options(**OPTIONS.get(name, {}))).fit(backbone(architecture), job(folder))
 
 
-@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", METHODS)
-def test_it_learns_a_made_task(name: str, causal: bool, tmp_path: Path) -> None:
+def test_it_learns_a_made_task(name: str, architecture: str, tmp_path: Path) -> None:
     """Nearly all held-out texts are told right, and the parameters are counted."""
-    tuned = fit(name, causal, tmp_path)
+    tuned = fit(name, architecture, tmp_path)
     test = examples(tmp_path / "test", 200, 3)
     scores = probabilities(tuned.model, test, torch.float32)
     assert scores.sum(1) == pytest.approx(1, abs=1e-5)
@@ -41,10 +42,13 @@ def test_it_learns_a_made_task(name: str, causal: bool, tmp_path: Path) -> None:
     assert (tuned.trainable_parameters == total) is (name == "full")
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_frozen_leaves_the_transformer_alone(causal: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_frozen_leaves_the_transformer_alone(architecture: str, tmp_path: Path) -> None:
     """Not a bit of it changes."""
-    before, after = transformer(causal).state_dict(), fit("frozen", causal, tmp_path).model.transformer.state_dict()
+    before, after = (
+        backbone(architecture).state_dict(),
+        fit("frozen", architecture, tmp_path).model.transformer.state_dict(),
+    )
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
@@ -52,7 +56,7 @@ def test_full_does_not_depend_on_the_length_of_embeddings(tmp_path: Path) -> Non
     """A norm hides it from the model, so it must not decide how far tuning moves them."""
     predicted = []
     for factor in (1, 20):
-        model = transformer(False)
+        model = backbone("encoder")
         with torch.no_grad():
             model.embeddings.tok_embeddings.weight.mul_(factor)
         tuned = METHODS["full"](METHODS["full"].Options(**FULL)).fit(model, job(tmp_path / str(factor)))
@@ -66,8 +70,8 @@ def test_frozen_is_the_best_logistic_regression(tmp_path: Path) -> None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    tuned, data, body = fit("frozen", False, tmp_path), job(tmp_path), transformer(False)
-    reader = Classifier(body, ClassifierConfig(data.labels, tuple(depths_of(body.config)), LENGTH)).eval()
+    tuned, data, body = fit("frozen", "encoder", tmp_path), job(tmp_path), backbone("encoder")
+    reader = Classifier(body, ClassifierConfig(data.labels, tuple(body.depths), LENGTH)).eval()
     train, validation = (features(reader, part, torch.float32) for part in (data.train, data.validation))
     test = examples(tmp_path / "test", 200, 3)
     held_out = features(reader, test, torch.float32)
@@ -85,9 +89,34 @@ def test_frozen_is_the_best_logistic_regression(tmp_path: Path) -> None:
     assert probabilities(tuned.model, test, torch.float32) == pytest.approx(reference, abs=2e-3)
 
 
-def test_probabilities_do_not_depend_on_batching(tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_full_begins_as_the_best_logistic_regression(architecture: str, tmp_path: Path) -> None:
+    """With a rate of nearly nothing it ends there: scikit-learn's pipeline on all depths side by side."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    kind, data, body = METHODS["full"], job(tmp_path), backbone(architecture)
+    tuned = kind(kind.Options(**{**FULL, **dict.fromkeys(RATES, 1e-12), "epochs": 1})).fit(backbone(architecture), data)
+    body.shrink_embeddings()
+    reader = Classifier(body, ClassifierConfig(data.labels, tuple(body.depths), LENGTH)).eval()
+    test = examples(tmp_path / "test", 200, 3)
+    train, validation, held_out = (
+        features(reader, part, torch.float32).reshape(len(part), -1) for part in (data.train, data.validation, test)
+    )
+    heads = [
+        make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000)).fit(train, data.train.labels)
+        for penalty in INVERSE_PENALTIES
+    ]
+    best = max(heads, key=lambda head: head.score(validation, data.validation.labels))
+    reference = best.predict_proba(held_out)
+    assert probabilities(tuned.model, test, torch.float32) == pytest.approx(reference, abs=2e-3)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_probabilities_do_not_depend_on_batching(architecture: str, tmp_path: Path) -> None:
     """Each example alone has the scores that it has among others."""
-    tuned, test = fit("full", True, tmp_path), examples(tmp_path / "test", 40, 3)
+    tuned, test = fit("full", architecture, tmp_path), examples(tmp_path / "test", 40, 3)
     together = probabilities(tuned.model, test, torch.float32)
     for place in range(40):
         batch = test.batch(np.array([place]))

@@ -1,7 +1,7 @@
 """Weights in int8, activations quantized on the fly (Zafrir et al. 2019, Q8BERT, §3, without training).
 
 Symmetric, one scale per output row, so that a row's largest weight is ±127 steps. Linear layers compute in int8;
-the embedding table is kept in int8 and the rows that a text needs are scaled back when they are read.
+embedding tables are kept in int8 and the rows that a text needs are scaled back when they are read.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from torch import Tensor, nn
 
 from stages.compress.methods.base import Compressor
 from stages.model.classifier import Classifier
+from stages.model.transformer import Linear
 
 STEPS = 127
 SCALE = ".scale"
+QUANTIZED = (nn.Linear, Linear, nn.Embedding)
+"""Of just these types: what else has a matrix may do more with it than multiply or look up."""
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,27 +48,33 @@ class Int8Linear(nn.Module):
 class Int8Embedding(nn.Module):
     """int8 rows with a step each; what is looked up comes out in fp32."""
 
-    def __init__(self, weight: Tensor, scale: Tensor) -> None:
+    def __init__(self, rows: Tensor, scale: Tensor) -> None:
         super().__init__()
-        self.register_buffer("weight", weight)
+        self.register_buffer("rows", rows)
         self.register_buffer("scale", scale)
-        self.weight: Tensor
+        self.rows: Tensor
         self.scale: Tensor
 
+    @property
+    def weight(self) -> Tensor:
+        """The whole table in fp32, which DeBERTa reads of its relative positions."""
+        return self.rows.float() * self.scale[:, None]
+
     def forward(self, input_ids: Tensor) -> Tensor:
-        return self.weight[input_ids].float() * self.scale[input_ids][..., None]
+        return self.rows[input_ids].float() * self.scale[input_ids][..., None]
 
 
 class Int8Dynamic(Compressor):
-    """All linear layers and the embedding table; norms and biases stay."""
+    """All linear layers and embedding tables; norms and biases stay."""
 
     def tensors(self, model: Classifier) -> dict[str, Tensor]:
+        matrices = {f"{name}.weight" for name, module in model.named_modules() if type(module) in QUANTIZED}
         compressed: dict[str, Tensor] = {}
-        for name, parameter in model.named_parameters():
-            if parameter.ndim == 2:
-                compressed[name], compressed[name + SCALE] = quantize(parameter.detach())
+        for name, tensor in model.state_dict().items():
+            if name in matrices:
+                compressed[name], compressed[name + SCALE] = quantize(tensor)
             else:
-                compressed[name] = parameter.detach()
+                compressed[name] = tensor
         return compressed
 
     def restore(self, model: Classifier, tensors: Mapping[str, Tensor]) -> Classifier:

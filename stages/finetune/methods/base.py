@@ -10,8 +10,8 @@ import torch
 
 from stages import params
 from stages.finetune.examples import Examples
+from stages.model.backbone import Backbone
 from stages.model.classifier import Classifier
-from stages.model.transformer import Transformer
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Observer
 
@@ -40,7 +40,7 @@ class Tuned:
 
 
 class Method(ABC):
-    """One way to fit a pre-trained Transformer to a task; ``Options`` are the keys under ``methods.<name>``."""
+    """One way to fit a pre-trained model to a task; ``Options`` are the keys under ``methods.<name>``."""
 
     class Options(params.Section):
         """No options."""
@@ -49,5 +49,5 @@ class Method(ABC):
         self.options = options
 
     @abstractmethod
-    def fit(self, transformer: Transformer, job: Job) -> Tuned:
+    def fit(self, transformer: Backbone, job: Job) -> Tuned:
         """Fit to ``job.train``, choose on ``job.validation``; the test split is never seen here."""

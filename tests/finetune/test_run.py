@@ -1,0 +1,128 @@
+"""A checkpoint with its own tokenizer through all rooms: tuned, scored, selected, compressed, measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from stages import params, paths
+from stages.compress import files as compressed_files
+from stages.compress.methods.int8_dynamic import Int8Dynamic
+from stages.finetune import examples
+from stages.finetune.run import checkpoint_of, finetune
+from stages.finetune.score import score
+from stages.finetune.tokenization import Tokenization
+from stages.model import classifier
+from stages.params import Params
+from stages.select import choose
+from stages.speed import models as speed
+from stages.tokenizer import encode
+from stages.tokenizer import files as tokenizer_files
+from stages.tokenizer import train as tokenizer_training
+from tests.finetune.test_methods import FULL
+from tests.model import checkpoints
+from tests.training.toy import Silent
+
+IDENTITY = {"objective": "theirs", "method": "full", "seed": 0, "compressor": "none"}
+
+
+def texts(count: int, seed: int) -> tuple[list[str], list[int]]:
+    """Texts of 4 to 30 words, four of five of them those of their class."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 2, count).tolist()
+    kinds = (checkpoints.LOW, checkpoints.HIGH)
+
+    def word(label: int) -> str:
+        return str(generator.choice(kinds[label if generator.random() < 0.8 else 1 - label]))
+
+    return [" ".join(word(label) for _ in range(generator.integers(4, 30))) for label in labels], labels
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """A task in words that the checkpoint knows, and that are all [UNK] to the project's tokenizer."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    for name in ("TASKS", "ENCODED", "PREDICTIONS", "MODELS", "TOKENIZER", "STATE"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    content = params.load().model_dump()
+    content["tokenizer"]["vocab_size"] = 400
+    content |= {"engine": {"precision": "fp32", "threads": 1}, "objectives": {"theirs": {"start": "theirs"}}}
+    content |= {"seeds": [0], "tasks": ["imdb"], "methods": {"frozen": {}, "full": FULL}}
+    content["pretrain"]["objectives"], content["finetune"]["max_train_examples"] = ["theirs"], 200
+    made = params.parse(Params, content, "params.yaml")
+    tokenizer_files.save(tokenizer_training.train(lambda: iter([["0123 4567 89"]]), made.tokenizer), paths.TOKENIZER)
+    paths.task("imdb").mkdir(parents=True)
+    (paths.task("imdb") / paths.LABELS).write_text('["low", "high"]')
+    for seed, (split, count) in enumerate((("train", 300), ("validation", 100), ("test", 100))):
+        sentences, labels = texts(count, seed)
+        table = paths.task("imdb") / f"{split}.parquet"
+        pq.write_table(
+            pa.table({"id": [str(index) for index in range(count)], "text": sentences, "label": labels}), table
+        )
+        encode.encode(tokenizer_files.load(paths.TOKENIZER), table, paths.encoded("imdb") / split)
+    checkpoints.save(paths.pretrained("theirs", 0), "roberta")
+    return made
+
+
+def tune(settings: Params, method: str) -> Path:
+    """Tune the checkpoint and write it, as the stage does; its folder."""
+    target = paths.finetuned("imdb", "theirs", method, 0)
+    checkpoint = checkpoint_of(settings, "imdb", "theirs", method, 0)
+    tuned = finetune(settings, "imdb", "theirs", method, 0, checkpoint, Silent())
+    classifier.save(target, tuned.model, paths.pretrained("theirs", 0))
+    return target
+
+
+def scored(settings: Params, folder: Path, model: object, name: str) -> dict[str, float]:
+    """The figures of a model, and its predictions in a folder of this name."""
+    predicted = paths.PREDICTIONS / "finetuned" / "imdb" / name
+    return score(
+        model,  # type: ignore[arg-type]
+        torch.float32,
+        settings.finetune,
+        task="imdb",
+        folder=folder,
+        predicted=predicted,
+        run=IDENTITY,
+    )
+
+
+@pytest.mark.parametrize("method", ["frozen", "full"])
+def test_it_is_tuned_and_scored_with_its_own_tokenizer(method: str, settings: Params) -> None:
+    """On words that are one and the same to the project's own; longer texts are cut to the positions that it has."""
+    folder = tune(settings, method)
+    figures = scored(settings, folder, classifier.load(folder), folder.name)
+    assert classifier.load_config(folder).max_length == 22
+    assert figures["test.accuracy"] > 0.85
+    predicted = pd.read_parquet(paths.PREDICTIONS / "finetuned" / "imdb" / folder.name / "predictions.parquet")
+    right = (predicted["prediction"] == texts(100, 2)[1]).mean()
+    assert figures["test.accuracy"] == pytest.approx(right)
+
+
+def test_ours_would_not_do(settings: Params) -> None:
+    """What was encoded before has no word in it."""
+    stored = examples.load("imdb", "test", Tokenization(None, 0, 64))
+    assert {tuple(set(stored.batch(np.array([place])).input_ids[0].tolist())) for place in range(100)} == {(1, 2, 3)}
+
+
+def test_it_is_selected_compressed_and_measured(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing but what lies in its folders; int8 answers nearly as fp32 does."""
+    for method in ("frozen", "full"):
+        folder = tune(settings, method)
+        scored(settings, folder, classifier.load(folder), folder.name)
+    choose.write(choose.best(choose.candidates(settings, "imdb")), paths.selected("imdb"))
+    small = paths.compressed("imdb", "int8_dynamic")
+    compressed_files.save(small, "int8_dynamic", Int8Dynamic(Int8Dynamic.Options()), paths.selected("imdb"))
+    figures = scored(settings, small, compressed_files.load(small), "small")
+    original = scored(settings, paths.selected("imdb"), classifier.load(paths.selected("imdb")), "selected")
+    assert figures["test.accuracy"] == pytest.approx(original["test.accuracy"], abs=0.05)
+    monkeypatch.setattr(speed, "SINGLES", 10)
+    rows = speed.measure(settings, "imdb")
+    assert {row.subject for row in rows} == {"imdb/selected", "imdb/int8_dynamic"}
+    assert all(row.value > 0 for row in rows)
