@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help install repro flow ui test bench lint clean
+.PHONY: help install repro flow full ui test bench lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ repro: $(INSTALLED) ## run the whole pipeline, from raw text to reports/report.m
 
 flow: $(INSTALLED) ## the same graph through Prefect, two stages at a time
 	python -m flows run --workers 2
+
+full: $(INSTALLED) ## all objectives, with flows/full.yaml, in hours; publishes reports/full
+	python -m flows full --workers 2
 
 ui: $(INSTALLED) ## open the MLflow UI over all logged runs, on http://127.0.0.1:5000
 	python -m stages.tracking ui

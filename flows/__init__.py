@@ -16,5 +16,8 @@ SETTINGS = {
     "DVC_NO_ANALYTICS": "1",
 }
 
+ENVIRONMENT = dict(os.environ)
+"""As it was before: what a flow in another workspace starts from, whose state lies elsewhere."""
+
 for _name, _value in SETTINGS.items():  # Prefect reads them when it is first imported
     os.environ.setdefault(_name, _value)

@@ -2,10 +2,14 @@
 
     python -m flows run                    everything that is out of date, two stages at a time
     python -m flows run report -w 4        what the stage `report` needs, and itself, four at a time
+    python -m flows full                   everything with the parameters of flows/full.yaml, in a workspace of its own
 
 The result is that of `dvc repro`: the same outputs and the same dvc.lock. A stage that fails keeps
 what needs it from running; the rest goes on, and the command ends with 1. Ctrl-C ends all stages.
 Each stage's output is in .state/logs/<stage>.log. PREFECT_API_URL names a Prefect server to report to.
+
+`full` runs the commit that is checked out, in .state/workspaces/full, and publishes its report in reports/full. It goes
+on where it was stopped. `-S pretrain.budget.flops=1e13` changes a parameter for this run.
 """
 
 from __future__ import annotations
@@ -15,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Never
 
-from flows import graph, server
+from flows import ENVIRONMENT, graph, server
+from flows.workspace import Workspace
 from stages import command
 from stages.errors import StageError
 
@@ -23,14 +28,34 @@ from stages.errors import StageError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and do what it says."""
     parser = command.parser("flows", __doc__)
-    run = parser.add_subparsers(required=True).add_parser("run", help="reproduce what is out of date")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run|full")
+    run = commands.add_parser("run", help="reproduce what is out of date")
     run.add_argument("targets", nargs="*", help="stages, as in dvc.yaml; default: all")
-    run.add_argument("-w", "--workers", type=int, default=2, help="stages at a time; default: %(default)s")
+    full = commands.add_parser("full", help="reproduce flows/full.yaml in a workspace of its own, and publish")
+    full.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as in dvc exp run")
+    for command_parser in (run, full):
+        command_parser.add_argument("-w", "--workers", type=int, default=2, help="stages at a time; default: 2")
     options = parser.parse_args(arguments)
     if options.workers < 1:
         raise StageError("--workers must be at least 1")
     signal.signal(signal.SIGTERM, _interrupt)
-    reproduce(options.targets, options.workers)
+    if options.command == "full":
+        publish(options.command, options.workers, options.set_param)
+    else:
+        reproduce(options.targets, options.workers)
+
+
+def publish(name: str, workers: int, settings: Sequence[str]) -> None:
+    """Run a second set of parameters in its own workspace, and publish what comes of it.
+
+    Raises:
+        StageError: there are no such parameters, or a stage failed; what was published before stays.
+    """
+    workspace = Workspace(name)
+    workspace.prepare(settings)
+    workspace.run(workers, ENVIRONMENT)
+    workspace.publish()
+    print(f"published in reports/{name}")
 
 
 def reproduce(targets: list[str], workers: int) -> None:

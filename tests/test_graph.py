@@ -14,9 +14,12 @@ from stages import params, paths
 from stages.compress.methods import COMPRESSORS
 from stages.errors import StageError
 from stages.finetune.methods import METHODS
-from stages.pretrain.objectives import OBJECTIVES
+from stages.pretrain import curriculum
+from tests.pretrain.corpus import vocabulary
 
 GRAPH: dict[str, Any] = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+FULL = params.load().methods["full"]
 
 SURROUNDINGS = [
     "__init__.py",
@@ -110,7 +113,10 @@ def test_only_reports_are_outside_the_cache() -> None:
 def test_committed_parameters_name_what_there_is() -> None:
     """Every variant that `params.yaml` describes exists, and its options are valid."""
     settings = params.load()
-    for section, registry in (("objectives", OBJECTIVES), ("methods", METHODS), ("compressors", COMPRESSORS)):
+    for name in settings.objectives:
+        entry = curriculum.read(settings, name, vocabulary())
+        assert entry.start or entry.phases
+    for section, registry in (("methods", METHODS), ("compressors", COMPRESSORS)):
         variants = getattr(settings, section)
         assert set(variants) <= set(registry)
         for name in variants:
@@ -119,7 +125,5 @@ def test_committed_parameters_name_what_there_is() -> None:
 
 def test_an_unknown_option_is_named() -> None:
     """With the full key."""
-    with pytest.raises(StageError, match=r"objectives\.mlm: mlm_rate: unknown key"):
-        params.options(
-            OBJECTIVES["mlm"].Options, {"mlm": {"mlm_probability": 0.1, "mlm_rate": 0.1}}, "objectives", "mlm"
-        )
+    with pytest.raises(StageError, match=r"methods\.full: rate: unknown key"):
+        params.options(METHODS["full"].Options, {"full": {**FULL, "rate": 0.1}}, "methods", "full")

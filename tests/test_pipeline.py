@@ -37,8 +37,8 @@ def tiny(settings: dict[str, Any], source: Path) -> dict[str, Any]:
     }
     settings["tasks"] = ["rotten_tomatoes"]
     settings["tokenizer"]["vocab_size"] = 600
-    settings["model"] |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
-    settings["pretrain"] |= {"objectives": ["scratch", "mlm"], "budget": {"tokens": 20_000}, "sequence_length": 32}
+    settings["model"] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    settings["pretrain"] |= {"objectives": ["scratch", "mlm"], "budget": {"flops": 1.0e10}, "sequence_length": 32}
     settings["finetune"] |= {"max_train_examples": 100, "max_validation_examples": 40, "max_length": 32}
     settings["methods"]["full"] |= {"epochs": 1}
     return settings
@@ -164,3 +164,22 @@ def test_the_flow_ends_as_dvc_repro_does(serial: Path, tmp_path: Path) -> None:
     for name in ("dvc.lock", "reports/results.csv", "reports/report.md"):
         assert (parallel / name).read_bytes() == (serial / name).read_bytes(), name
     assert "up to date" in run(parallel, "dvc", "status")
+
+
+def test_a_second_set_of_parameters_is_published_beside_the_first(serial: Path) -> None:
+    """In a workspace of its own, with the cache of this one; the lock file of this one stays as it is."""
+    before = (serial / "dvc.lock").read_bytes()
+    full = serial / "reports" / "full"
+    (serial / "flows" / "full.yaml").write_text("evaluate: {bootstrap: 200}\n", encoding="utf-8")
+    output = run(serial, sys.executable, "-m", "flows", "full", "-S", "evaluate.bootstrap=300")
+    assert "pretrain@mlm-0  restored from the cache" in output
+    assert sorted(file.name for file in full.iterdir()) == [
+        "dvc.lock", "figures", "params.yaml", "report.md", "results.csv", "speed.csv", "speed.md", "speed.svg",
+    ]  # fmt: skip
+    assert (serial / "dvc.lock").read_bytes() == before
+    locks = [
+        yaml.safe_load(file.read_text(encoding="utf-8"))["stages"] for file in (serial / "dvc.lock", full / "dvc.lock")
+    ]
+    assert locks[0]["pretrain@mlm-0"] == locks[1]["pretrain@mlm-0"]
+    used = yaml.safe_load((full / "params.yaml").read_text(encoding="utf-8"))
+    assert (used["evaluate"]["bootstrap"], used["seeds"]) == (300, [0])

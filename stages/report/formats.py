@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+from stages.params import Budget
+
 MINUS = "−"
 
 
@@ -50,6 +52,20 @@ def count(values: Sequence[float]) -> str:
     """A whole number, or its range where seeds or tasks differ."""
     low, high = min(values), max(values)
     return f"{low:,.0f}" if low == high else f"{low:,.0f}–{high:,.0f}"
+
+
+def scientific(value: float) -> str:
+    """``2.00e13``; 0 is 0."""
+    return f"{value:.2e}".replace("e+", "e") if value else "0"
+
+
+def budget(settings: Budget) -> str:
+    """The compute of each objective in words."""
+    if settings.flops is not None:
+        return f"{scientific(settings.flops)} floating-point operations"
+    if settings.tokens is not None:
+        return f"{settings.tokens:,} tokens"
+    return f"{settings.seconds:g} seconds"
 
 
 def mebibytes(size: float) -> str:

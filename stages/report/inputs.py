@@ -14,6 +14,7 @@ from stages import artifacts, paths
 from stages.errors import StageError
 from stages.evaluate.schema import NONE, Evaluation
 from stages.params import Params, Section, parse
+from stages.zero_shot.schema import ZeroShot
 
 
 class _Figures(Section):
@@ -23,14 +24,21 @@ class _Figures(Section):
 
 
 class Pretraining(_Figures):
-    """A pre-trained model on held-out text: loss in nats per token, and what it was trained on."""
+    """A pre-trained model on held-out text: its objective's own loss in nats, and what the budget bought.
+
+    Perplexity and bits per byte are left out where the objective is no likelihood of tokens. A run that went on to a
+    further corpus has its loss on the first one, and by how much that rose meanwhile.
+    """
 
     objective: str
     seed: int
     split: str
-    loss: FiniteFloat
-    perplexity: FiniteFloat
-    bits_per_byte: FiniteFloat
+    loss: FiniteFloat | None = None
+    perplexity: FiniteFloat | None = None
+    bits_per_byte: FiniteFloat | None = None
+    earlier_loss: FiniteFloat | None = None
+    forgotten: FiniteFloat | None = None
+    flops: int
     tokens: int
     step: int
     parameters: int
@@ -39,7 +47,7 @@ class Pretraining(_Figures):
 class Point(_Figures):
     """One evaluation of a pre-training run."""
 
-    tokens: int
+    flops: int
     loss: FiniteFloat
 
 
@@ -83,6 +91,7 @@ class Inputs:
     curves: dict[tuple[str, int], list[Point]]
     split: Split
     tokenizer: Tokenizer
+    zero_shot: list[ZeroShot]
 
 
 def read(params: Params) -> Inputs:
@@ -100,6 +109,11 @@ def read(params: Params) -> Inputs:
         curves={run: _curve(paths.CURVES / "pretrain" / "{}-{}.csv".format(*run)) for run in runs},
         split=_figures(Split, paths.METRICS / "split.json"),
         tokenizer=_figures(Tokenizer, paths.METRICS / "tokenizer.json"),
+        zero_shot=[
+            _figures(ZeroShot, paths.METRICS / "zero_shot" / source / "{}-{}.json".format(*run))
+            for source in params.zero_shot.sources
+            for run in runs
+        ],
     )
 
 
@@ -119,6 +133,7 @@ def _evaluation(params: Params, task: str) -> Evaluation:
 
 
 def _curve(path: Path) -> list[Point]:
+    """All evaluations; none of a checkpoint that was taken as it is, whose curve has no losses."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -126,4 +141,6 @@ def _curve(path: Path) -> list[Point]:
         raise StageError(f"{path} is missing: the pretrain stage writes it; run `dvc repro`") from None
     if not rows:
         raise StageError(f"{path} has no rows: remove it and run `dvc repro`")
+    if "loss" not in rows[0] and rows[0].get("step") == "0":
+        return []
     return [parse(Point, dict(row), f"{path}, row {number}") for number, row in enumerate(rows, start=1)]

@@ -10,12 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.evaluate.comparisons import BASELINE
 from stages.evaluate.schema import NONE
-from stages.params import Params
+from stages.params import Budget, Params
 from stages.report import answer, formats
 from stages.report.inputs import Inputs
 from stages.report.results import Results
 from stages.report.standings import standing
-from stages.report.tables import compression, differences, models, pretraining, scores, texts
+from stages.report.tables import compression, continual, differences, models, pretraining, scores, texts, zero_shot
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -41,6 +41,7 @@ def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
     ]
     return {
         "params": params,
+        "doubled": _doubled(params.pretrain.budget),
         "settings": yaml.safe_dump(settings(params), sort_keys=False, allow_unicode=True, width=110),
         "headline": answer.headline(standings),
         "verdicts": [answer.verdict(item) for item in standings],
@@ -49,6 +50,8 @@ def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "flags": _flags(inputs),
         "differences": differences.differences(inputs),
         "pretraining": pretraining.pretraining(inputs, results),
+        "continual": continual.continual(inputs),
+        "zero_shot": [(name, zero_shot.zero_shot(inputs, results, name)) for name in params.zero_shot.sources],
         "models": models.models(inputs, results),
         "compression": compression.compression(inputs, results),
         "sets": texts.sets(inputs.split),
@@ -60,6 +63,11 @@ def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "seeds": f"{len(params.seeds)} seed{'s' if len(params.seeds) > 1 else ''}",
         "formats": formats,
     }
+
+
+def _doubled(budget: Budget) -> str:
+    """The setting that gives every objective twice as much."""
+    return f"pretrain.budget.{budget.unit}={2 * getattr(budget, budget.unit):g}"
 
 
 def _compression_verdicts(inputs: Inputs, results: Results) -> list[str]:

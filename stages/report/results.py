@@ -11,10 +11,17 @@ from collections.abc import Iterable
 
 from stages.evaluate.schema import NONE, Row
 from stages.report.inputs import Inputs, Pretraining
+from stages.zero_shot.schema import Accuracies, Accuracy, ZeroShot
 
 COLUMNS = list(Row.model_fields)
 
-PRETRAINING = ("loss", "perplexity", "bits_per_byte", "tokens", "step", "parameters")
+ZERO_SHOT = "zero_shot"
+"""The method of what is measured without any tuning."""
+
+PRETRAINING = (
+    *("loss", "perplexity", "bits_per_byte", "tokens", "step", "parameters", "flops"),
+    *("earlier_loss", "forgotten"),
+)
 
 
 class Results:
@@ -33,9 +40,10 @@ class Results:
 
 
 def collect(inputs: Inputs) -> Results:
-    """Pre-training first, then each task, in the order of `params.yaml`."""
+    """Pre-training first, then minimal pairs, then each task, in the order of `params.yaml`."""
     pretraining = [row for figures in inputs.pretraining for row in _pretraining_rows(figures)]
-    return Results([*pretraining, *(row for evaluation in inputs.evaluations for row in evaluation.rows)])
+    zero_shot = [row for item in inputs.zero_shot for row in _zero_shot_rows(item)]
+    return Results([*pretraining, *zero_shot, *(row for evaluation in inputs.evaluations for row in evaluation.rows)])
 
 
 def to_csv(results: Results) -> str:
@@ -53,6 +61,36 @@ def _field(value: str | float | None) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def scored(mode: str) -> str:
+    """The metric of minimal pairs that are scored in one way: ``accuracy_causal``."""
+    return f"accuracy_{mode}"
+
+
+def _zero_shot_rows(found: ZeroShot) -> list[Row]:
+    """Of each way to score, all pairs and then each phenomenon, which is a task of its own: ``blimp/binding``."""
+    return [
+        Row(
+            objective=found.objective,
+            task=task,
+            method=ZERO_SHOT,
+            compressor=NONE,
+            seed=found.seed,
+            split="test",
+            metric=scored(mode),
+            value=figure.accuracy,
+            lower=figure.lower,
+            upper=figure.upper,
+            examples=figure.pairs,
+        )
+        for mode, accuracies in found.modes.items()
+        for task, figure in _by_task(found.source, accuracies).items()
+    ]
+
+
+def _by_task(source: str, accuracies: Accuracies) -> dict[str, Accuracy]:
+    return {source: accuracies.overall} | {f"{source}/{name}": each for name, each in accuracies.phenomena.items()}
+
+
 def _pretraining_rows(figures: Pretraining) -> list[Row]:
     return [
         Row(
@@ -66,4 +104,5 @@ def _pretraining_rows(figures: Pretraining) -> list[Row]:
             value=getattr(figures, metric),
         )
         for metric in PRETRAINING
+        if getattr(figures, metric) is not None
     ]

@@ -1,1 +1,1 @@
-"""Speed: what the compressed models gain, measured beside what they were made from."""
+"""Speed: of compressed models beside what they were made from, and of pre-training objectives beside each other."""

@@ -1,10 +1,11 @@
-"""Measure the compressed models beside what they were made from.
+"""Measure the compressed models beside what they were made from, and pre-training objectives beside each other.
 
     python -m stages.speed
 
-Writes reports/speed.csv and reports/speed.md. Two measurements are never alike, so neither is a DVC out: the
-stage runs when a model changed, and what it says holds for the machine that it ran on. The models take turns, batch
-by batch, so that a machine that slows down slows both, and ratios are those of medians over the same rounds.
+Writes reports/speed.csv, reports/speed.md and reports/speed.svg. Two measurements are never alike, so none is a DVC
+out: the stage runs when a model changed, and what it says holds for the machine that it ran on. Models take turns,
+batch by batch, and objectives step by step, so that a machine that slows down slows all, and ratios are those of
+medians over the same rounds.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ def main(argv: Sequence[str] | None) -> None:
         name="speed",
         params={"threads": settings.engine.threads},
         tags={},
-        inputs=[paths.MODELS / "selected", paths.MODELS / "compressed"],
+        inputs=[paths.MODELS / "selected", paths.MODELS / "compressed", paths.PACKED],
         outputs=[],
     ) as run:
-        from stages.speed import measure
+        from stages.report.figures import style
+        from stages.speed import models, page, training
 
-        rows = measure.measure_all(settings)
-        measure.write(rows, paths.REPORTS)
+        phases = training.measure(settings)
+        rows = models.measure_all(settings) + training.rows(settings, phases)
+        with style.styled():
+            page.write(rows, training.figure(settings, phases), paths.REPORTS)
         run.summary({f"{row.subject}.{row.figure}".replace("/", "."): row.value for row in rows})
         run.artifact(paths.REPORTS / "speed.csv")
 

@@ -36,11 +36,14 @@ from transformers import (
 
 from stages import paths
 from stages.artifacts import atomic_file
+from stages.model import presets
 from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel, initialize
 from stages.params import Engine
 from stages.pretrain.objectives.mlm import MaskedLM
+from stages.pretrain.sequences import Text
 from stages.tokenizer.special import SPECIAL_TOKENS
+from stages.tokenizer.vocabulary import Vocabulary
 from stages.training import randomness
 from stages.training.optimizer import muon_adamw
 from stages.training.precision import compute_dtype
@@ -58,21 +61,23 @@ def text(batch_size: int) -> torch.Tensor:
 
 def ours(batch_size: int, steps: int, warm_up: int) -> Callable[[], float]:
     """Our engine's step in the precision that ``auto`` gives: loss, gradients, clipping, Muon and AdamW."""
-    config = TransformerConfig(VOCABULARY, WIDTH, LAYERS, HEADS, 2 * 4 * WIDTH // 3 // 16 * 16)
+    config = TransformerConfig(VOCABULARY, **presets.sizes("mini"))
     model = LanguageModel(config)
     initialize(model, torch.Generator().manual_seed(0))
-    objective = MaskedLM(MaskedLM.Options(mlm_probability=PROBABILITY), VOCABULARY)
+    nothing = torch.zeros(VOCABULARY, dtype=torch.bool)
+    vocabulary = Vocabulary(VOCABULARY, continues=nothing, ends_sentence=nothing)
+    objective = MaskedLM(MaskedLM.Options(mlm_probability=PROBABILITY), vocabulary)
     dtype = compute_dtype(Engine(precision="auto", threads=torch.get_num_threads()))
     optimizers = muon_adamw(model, learning_rate=1e-3, matrix_learning_rate=0.02, weight_decay=0.01, dtype=dtype)
     input_ids, numbers = text(batch_size), count()
 
     def step() -> None:
         generator = randomness.torch_generator(0, "benchmark", next(numbers))
-        total, targets = objective.nll(model.train(), input_ids, generator, dtype)
-        (total / targets).backward()
+        loss = objective.terms(model.train(), Text(input_ids, None), generator, dtype)["mlm"].mean
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizers.step(1.0)
-        total.item()
+        loss.item()
 
     def rate() -> float:
         for _ in range(warm_up):

@@ -26,7 +26,7 @@ def point(objective: str, seed: int, step: int) -> dict[str, float]:
     loss = floor + 3 * exp(-step / 500)
     trained = {"train_loss": loss + 0.1} if step else {}
     figures = {"loss": loss, "perplexity": exp(loss), "bits_per_byte": loss / 2.9}
-    return {"step": step, "tokens": 2048 * step, **trained, **figures}
+    return {"step": step, "tokens": 2048 * step, "flops": 5_000_000_000 * step, **trained, **figures}
 
 
 def write_texts(params: Params) -> None:

@@ -78,7 +78,7 @@ def test_results_have_the_columns_of_the_interface(settings: Params) -> None:
     text = to_csv(collect(inputs.read(settings)))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert text.startswith(COLUMNS + "\n")
-    assert len(rows) == 3 * 2 * 6 + 2 * 13 * 5
+    assert len(rows) == 3 * 2 * 7 + 2 * 13 * 5
     corpus = [row for row in rows if row["task"] == "corpus"]
     assert {(row["method"], row["compressor"], row["split"]) for row in corpus} == {("pretrain", "none", "validation")}
     assert len({tuple(row.values())[:7] for row in rows}) == len(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import ceil
 from statistics import mean
 
@@ -11,25 +12,38 @@ from matplotlib.ticker import EngFormatter
 
 from stages.report.figures import style
 from stages.report.formats import number
-from stages.report.inputs import Inputs, Point
+from stages.report.inputs import Inputs
 
 COLUMNS = 3
+Line = list[tuple[float, float]]
+"""What was spent, and the loss then."""
 
 
 def pretraining(inputs: Inputs) -> Figure:
-    """One thin line a seed, labelled with their mean at the end.
+    """Against floating-point operations."""
+    lines: dict[str, list[Line]] = {
+        name: [
+            [(float(point.flops), point.loss) for point in inputs.curves[name, seed]] for seed in inputs.params.seeds
+        ]
+        for name in inputs.params.pretrain.objectives
+    }
+    return losses(lines, "floating-point operations")
 
-    An objective with a single evaluation was not trained and has no panel.
+
+def losses(lines: Mapping[str, Sequence[Line]], spent: str) -> Figure:
+    """Of each objective one thin line a seed, labelled with their mean at the end, over what was ``spent``.
+
+    An objective with fewer than two evaluations was not trained and has no panel.
     """
-    objectives = inputs.params.pretrain.objectives
-    drawn = [name for name in objectives if any(len(curve) > 1 for curve in _curves(inputs, name))]
+    drawn = [name for name in lines if any(len(line) > 1 for line in lines[name])]
     columns = max(1, min(COLUMNS, len(drawn)))
     rows = max(1, ceil(len(drawn) / columns))
     figure = Figure(figsize=(0.6 + 3.6 * columns, 0.3 + 2.6 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, objective in zip(panels, drawn, strict=False):
-        _panel(axes, _curves(inputs, objective), style.colors(objectives)[objective])
+        _panel(axes, lines[objective], style.colors(list(lines))[objective])
         axes.set_title(objective)
+        axes.set_xlabel(spent)
     for axes in panels[len(drawn) :]:
         axes.set_axis_off()
     if not drawn:
@@ -37,20 +51,15 @@ def pretraining(inputs: Inputs) -> Figure:
     return figure
 
 
-def _curves(inputs: Inputs, objective: str) -> list[list[Point]]:
-    return [inputs.curves[objective, seed] for seed in inputs.params.seeds]
-
-
-def _panel(axes: Axes, curves: list[list[Point]], color: str) -> None:
-    for curve in curves:
-        axes.plot([point.tokens for point in curve], [point.loss for point in curve], color=color, linewidth=1.1)
-        axes.plot(curve[-1].tokens, curve[-1].loss, "o", markersize=3, color=color)
-    ends = [curve[-1] for curve in curves]
+def _panel(axes: Axes, lines: Sequence[Line], color: str) -> None:
+    for line in lines:
+        axes.plot(*zip(*line, strict=True), color=color, linewidth=1.1)
+        axes.plot(*line[-1], "o", markersize=3, color=color)
+    ends = [line[-1] for line in lines]
     axes.annotate(
-        number(mean(end.loss for end in ends), 2), (ends[0].tokens, max(end.loss for end in ends)), (0, 5),
+        number(mean(loss for _, loss in ends), 2), (ends[0][0], max(loss for _, loss in ends)), (0, 5),
         textcoords="offset points", ha="right", va="bottom", color=color, weight="bold",
     )  # fmt: skip
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    axes.set_xlabel("tokens")
-    axes.set_ylabel("validation loss, nats per token")
+    axes.set_ylabel("validation loss, nats")

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from stages.report.formats import code, count, spread
+from stages.report.formats import code, count, scientific, spread
 from stages.report.inputs import Inputs
 from stages.report.results import Results
 from stages.report.tables import Table
 
 DIGITS = {"loss": 3, "perplexity": 1, "bits_per_byte": 3}
 COUNTS = ("tokens", "step", "parameters")
+NONE = "–"
 
 
 def pretraining(inputs: Inputs, results: Results) -> Table:
-    """Mean ± standard deviation over seeds at the end of the budget."""
+    """Mean ± standard deviation over seeds at the end of the budget, and what it bought."""
 
     def values(objective: str, metric: str) -> list[float]:
         return [row.value for row in results.cell(objective, "corpus", "pretrain", metric)]
 
     return Table(
-        header=["objective", "loss", "perplexity", "bits per byte", "tokens", "steps", "parameters"],
+        header=["objective", "loss", "perplexity", "bits per byte", "FLOPs", "tokens", "steps", "parameters"],
         rows=[
             [
                 code(objective),
-                *(spread(values(objective, metric), digits) for metric, digits in DIGITS.items()),
+                *(_spread(values(objective, metric), digits) for metric, digits in DIGITS.items()),
+                scientific(values(objective, "flops")[0]),
                 *(count(values(objective, metric)) for metric in COUNTS),
             ]
             for objective in inputs.params.pretrain.objectives
         ],
     )
+
+
+def _spread(values: list[float], digits: int) -> str:
+    return spread(values, digits) if values else NONE

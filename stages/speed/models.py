@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from stages import paths
-from stages.artifacts import atomic_file
 from stages.compress import files as compressed_files
 from stages.finetune import examples
 from stages.finetune.examples import Batch
+from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
 from stages.model.classifier import Classifier
 from stages.params import Params
+from stages.speed.rows import Row
 
 SINGLES, BATCHES, BATCH_SIZE, WARM_UP = 100, 8, 32, 5
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured figure; ``ratio`` is that of subject to peer, empty for the peer itself."""
-
-    subject: str
-    peer: str
-    figure: str
-    unit: str
-    value: float
-    ratio: float | None
 
 
 def measure_all(settings: Params) -> list[Row]:
@@ -47,7 +33,8 @@ def measure(settings: Params, task: str) -> list[Row]:
     models: dict[str, Classifier] = {subject: classifier.load(paths.selected(task))}
     for name in settings.compress.compressors:
         models[f"{task}/{name}"] = compressed_files.load(paths.compressed(task, name))
-    test = examples.load(task, "test", settings.finetune.max_length)
+    folder = paths.selected(task)
+    test = examples.load(task, "test", Tokenization.of(folder, classifier.load_config(folder).max_length))
     singles = [test.batch(np.array([place])) for place in range(min(SINGLES, len(test)))]
     batches = [
         test.batch(np.arange(start, min(start + BATCH_SIZE, len(test))))
@@ -84,29 +71,3 @@ def take_turns(models: dict[str, Classifier], batches: Sequence[Batch]) -> dict[
 
 def _rate(batches: Sequence[Batch], seconds: list[float]) -> float:
     return float(np.median([len(batch.labels) / taken for batch, taken in zip(batches, seconds, strict=True)]))
-
-
-def write(rows: Sequence[Row], folder: Path) -> None:
-    """Write ``speed.csv`` and the same as a table to read."""
-    columns = [field.name for field in fields(Row)]
-    with atomic_file(folder / "speed.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(_cells(row) for row in rows)
-    lines = [
-        "# Speed",
-        "",
-        f"Medians over real test texts, models taking turns, {torch.get_num_threads()} threads, fp32 in and out, on "
-        "the machine that ran `dvc repro` last. Ratios compare to the peer in the same run; below 1 is faster for "
-        "latency and slower for throughput.",
-        "",
-        "| " + " | ".join(columns) + " |",
-        "|---|---|---|---|---:|---:|",
-        *("| " + " | ".join(_cells(row)) + " |" for row in rows),
-    ]
-    with atomic_file(folder / "speed.md") as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _cells(row: Row) -> list[str]:
-    return ["" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in astuple(row)]

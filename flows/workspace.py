@@ -1,0 +1,140 @@
+"""A workspace of its own for a second set of parameters: a git worktree that shares DVC's cache and the MLflow store.
+
+It lies in ``.state/workspaces/<name>`` and runs the commit that is checked out. Its parameters are those of
+`params.yaml` with what ``flows/<name>.yaml`` says instead. What comes of it is published in ``reports/<name>``: the
+report, its figures and tables, and the ``params.yaml`` and ``dvc.lock`` that made them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages import artifacts, params, paths
+from stages.errors import StageError
+from stages.tracking import store
+
+PARAMS, LOCK = "params.yaml", "dvc.lock"
+PUBLISHED = ("report.md", "results.csv", "figures", "speed.csv", "speed.md", "speed.svg")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a second set of parameters is run and published.
+
+    Attributes:
+        name: of the set.
+    """
+
+    name: str
+
+    @property
+    def root(self) -> Path:
+        """The worktree."""
+        return paths.STATE / "workspaces" / self.name
+
+    @property
+    def reports(self) -> Path:
+        """Where its results go."""
+        return paths.REPORTS / self.name
+
+    def prepare(self, settings: Sequence[str] = ()) -> None:
+        """Bring the worktree to the present commit and its own parameters; what it has made stays.
+
+        Args:
+            settings: further parameters as ``key.of.params=value``, the value in YAML.
+
+        Raises:
+            StageError: there are no such parameters, or they are wrong; or git cannot make the worktree.
+        """
+        parameters, lock = self._parameters(settings), self._lock()
+        commit = _git(paths.ROOT, "rev-parse", "HEAD")
+        if (self.root / ".git").exists():
+            _git(self.root, "checkout", "--quiet", "--force", "--detach", commit)
+        else:
+            _git(paths.ROOT, "worktree", "prune")
+            _git(paths.ROOT, "worktree", "add", "--quiet", "--force", "--detach", str(self.root), commit)
+        (self.root / LOCK).unlink(missing_ok=True)  # that of the commit belongs to other parameters
+        for name, content in ((PARAMS, parameters), (LOCK, lock)):
+            if content:
+                with artifacts.atomic_file(self.root / name) as temporary:
+                    temporary.write_bytes(content)
+        self._share_cache()
+
+    def _parameters(self, settings: Sequence[str]) -> bytes:
+        """The file's content, checked."""
+        file = paths.ROOT / "flows" / f"{self.name}.yaml"
+        if not file.is_file():
+            raise StageError(f"flows/{file.name} is missing: it holds the parameters that differ")
+        content = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
+        for changes in (yaml.safe_load(file.read_text(encoding="utf-8")), *map(_setting, settings)):
+            content = _merged(content, changes)
+        params.parse(params.Params, content, f"flows/{file.name}")
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()
+
+    def _lock(self) -> bytes:
+        """What was run here last, or else what was published; empty if nothing was."""
+        for file in (self.root / LOCK, self.reports / LOCK):
+            if file.is_file():
+                return file.read_bytes()
+        return b""
+
+    def _share_cache(self) -> None:
+        cache = paths.ROOT / ".dvc" / "cache"
+        with artifacts.atomic_file(self.root / ".dvc" / "config.local") as temporary:
+            temporary.write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
+
+    def run(self, workers: int, environment: dict[str, str]) -> None:
+        """Reproduce everything in the worktree, ``workers`` stages at a time.
+
+        Raises:
+            StageError: a stage failed.
+        """
+        command = [sys.executable, "-m", "flows", "run", "--workers", str(workers)]
+        variables = {"MLFLOW_TRACKING_URI": store.uri(), **environment}
+        if subprocess.run(command, cwd=self.root, env=variables, check=False).returncode:
+            raise StageError(f"{self.name}: the flow failed; the stages' logs are in {self.root / '.state' / 'logs'}")
+
+    def publish(self) -> None:
+        """Put the report, the parameters and the lock file of the worktree into ``reports/<name>``."""
+        with artifacts.atomic_folder(self.reports) as temporary:
+            for name in PUBLISHED:
+                made = self.root / "reports" / name
+                if made.is_dir():
+                    shutil.copytree(made, temporary / name)
+                else:
+                    shutil.copyfile(made, temporary / name)
+            for name in (PARAMS, LOCK):
+                shutil.copyfile(self.root / name, temporary / name)
+
+
+def _setting(text: str) -> dict[str, Any]:
+    """``a.b=1`` as ``{a: {b: 1}}``."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise StageError(f"--set-param {text}: it must be key=value")
+    changes = yaml.safe_load(value)
+    for part in reversed(key.split(".")):
+        changes = {part: changes}
+    return changes
+
+
+def _merged(content: Any, changes: Any) -> Any:
+    """Mappings key by key, and whatever else is there replaced."""
+    if not (isinstance(content, dict) and isinstance(changes, dict)):
+        return changes
+    return content | {key: _merged(content.get(key), value) for key, value in changes.items()}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StageError(f"git {arguments[0]}: {done.stderr.strip() or 'failed without a reason'}")
+    return done.stdout.strip()
