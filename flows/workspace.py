@@ -54,7 +54,7 @@ class Workspace:
         Raises:
             StageError: there are no such parameters, or they are wrong; or git cannot make the worktree.
         """
-        parameters, lock = self._parameters(settings), self._lock()
+        parameters, lock = self.parameters(settings), self._lock()
         commit = _git(paths.ROOT, "rev-parse", "HEAD")
         if (self.root / ".git").exists():
             _git(self.root, "checkout", "--quiet", "--force", "--detach", commit)
@@ -68,7 +68,7 @@ class Workspace:
                     temporary.write_bytes(content)
         self._share_cache()
 
-    def _parameters(self, settings: Sequence[str]) -> bytes:
+    def parameters(self, settings: Sequence[str] = ()) -> bytes:
         """The file's content, checked."""
         file = paths.ROOT / "flows" / f"{self.name}.yaml"
         if not file.is_file():

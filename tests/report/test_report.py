@@ -247,3 +247,66 @@ def test_the_command_builds_and_keeps_copies(settings: Params, monkeypatch: pyte
     __main__.main([])
     assert tracked.runs == ["report"]
     assert sorted(tracked.artifacts) == ["pretraining.svg", "report.md", "results.csv", "scores.svg"]
+
+
+def test_an_objective_without_likelihood_and_one_that_went_on(settings: Params) -> None:
+    """No perplexity is shown where there is none; what was forgotten is, with its sign."""
+    assert "### Continual pre-training" not in page(settings)
+    for seed in settings.seeds:
+        file = paths.METRICS / "pretrain" / f"mlm-{seed}.json"
+        content = json.loads(file.read_text())
+        del content["perplexity"], content["bits_per_byte"]
+        artifacts.write_json(file, content | {"earlier_loss": 6.25, "forgotten": 0.5 + seed})
+    text = page(settings)
+    line = table(text, "## Pre-training")[1]
+    assert (line["perplexity"], line["bits per byte"]) == ("–", "–")
+    continual = table(text, "### Continual pre-training")
+    assert [row["objective"] for row in continual] == ["`mlm`"]
+    assert continual[0]["loss on the corpus"] == "6.250 ± 0.000"
+    assert continual[0]["forgotten"] == "+1.000 ± 0.707"
+    metrics = {row.metric for row in collect(inputs.read(settings)).rows if row.objective == "mlm"}
+    assert "perplexity" not in metrics
+    assert {"earlier_loss", "forgotten"} <= metrics
+
+
+def test_an_adopted_checkpoint_has_no_losses(settings: Params) -> None:
+    """Neither in the table nor a panel of its own."""
+    for seed in settings.seeds:
+        identity = {"objective": "mlm", "seed": seed, "split": "validation", "parameters": 22_713_216}
+        nothing = {"step": 0, "tokens": 0, "flops": 0}
+        artifacts.write_json(paths.METRICS / "pretrain" / f"mlm-{seed}.json", {**identity, **nothing})
+        (paths.CURVES / "pretrain" / f"mlm-{seed}.csv").write_text("step,tokens,flops\n0,0,0\n")
+    line = table(page(settings), "## Pre-training")[1]
+    assert [line[name] for name in ("loss", "perplexity", "FLOPs", "parameters")] == ["–", "–", "0", "22,713,216"]
+    assert built(settings)["figures/pretraining.svg"]
+
+
+def accuracy(value: float) -> dict[str, Any]:
+    return {"accuracy": value, "lower": value - 0.01, "upper": value + 0.01, "pairs": 1000}
+
+
+def test_minimal_pairs_are_shown_for_who_scores_them(settings: Params) -> None:
+    """A row for each way to score, in percent, over seeds; results have a row for all pairs and each phenomenon."""
+    chosen = settings.model_copy(update={"zero_shot": params.ZeroShot(sources=["blimp"])})
+    modes = {"scratch": [], "mlm": ["pseudo"], "clm": ["causal", "pseudo"]}
+    for objective, named in modes.items():
+        for seed in settings.seeds:
+            found = {
+                "overall": accuracy(0.6 + seed / 100), "over_pairs": accuracy(0.6), "paradigms": {"a": accuracy(0.5)},
+                "phenomena": {"island_effects": accuracy(0.55)},
+            }  # fmt: skip
+            identity = {"objective": objective, "seed": seed, "source": "blimp", "equal_pairs": 0}
+            target = paths.METRICS / "zero_shot" / "blimp" / f"{objective}-{seed}.json"
+            artifacts.write_json(target, {**identity, "modes": dict.fromkeys(named, found)})
+    lines = table(page(chosen), "## Zero-shot")
+    assert [(line["objective"], line["score"]) for line in lines] == [
+        ("`mlm`", "pseudo"), ("`clm`", "causal"), ("`clm`", "pseudo"),
+    ]  # fmt: skip
+    assert (lines[0]["all"], lines[0]["island effects"]) == ("60.5 ± 0.7", "55.0 ± 0.0")
+    rows = [row for row in collect(inputs.read(chosen)).rows if row.method == "zero_shot"]
+    assert {(row.task, row.metric) for row in rows if row.objective == "clm"} == {
+        (task, metric)
+        for task in ("blimp", "blimp/island_effects")
+        for metric in ("accuracy_causal", "accuracy_pseudo")
+    }
+    assert all((row.lower, row.upper, row.examples) != (None, None, None) for row in rows)
