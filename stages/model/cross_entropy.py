@@ -22,9 +22,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
         cast = weight.to(hidden.dtype)
-        grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)
+        grad_hidden, grad_weight = torch.empty_like(hidden), torch.empty_like(weight)
         nll = torch.zeros((), dtype=torch.float32, device=hidden.device)
         slices = list(_slices(hidden, weight))
+        if not slices:
+            grad_weight.zero_()
         logits = hidden.new_empty(slices[0].stop if slices else 0, len(weight))
         probabilities = torch.empty_like(logits)
         for part in slices:
@@ -37,7 +39,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             # softmax(z) - onehot(y) is the gradient of the loss with respect to the logits
             gradient[index, targets] = of_targets - 1
             torch.mm(gradient, cast, out=grad_hidden[part])
-            _add_product(grad_weight, gradient.t(), rows)
+            _add_product(grad_weight, gradient.t(), rows, first=part.start == 0)
         ctx.save_for_backward(grad_hidden, grad_weight)
         return nll
 
@@ -54,10 +56,12 @@ def _slices(hidden: Tensor, weight: Tensor) -> Iterator[slice]:
     return (slice(start, min(start + rows, len(hidden))) for start in range(0, len(hidden), rows))
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """``total += left @ right``, the sum in the type of ``total``."""
+def _add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool) -> None:
+    """``total += left @ right``, the sum in the type of ``total``; it is yet empty if this is the ``first``."""
     if total.dtype == left.dtype:
-        torch.addmm(total, left, right, out=total)
+        torch.addmm(total, left, right, beta=0 if first else 1, out=total)
+    elif first:
+        total.copy_(left @ right)
     else:
         total += left @ right
 

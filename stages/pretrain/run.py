@@ -34,7 +34,7 @@ SPENT = ("step", "tokens", "flops")
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A trained model, and the curve of its run: the phases' curves one after another."""
+    """A trained model, and the curve of its run: the phases' curves one after another, numbered from 0."""
 
     model: LanguageModel
     curve: Curve
@@ -94,9 +94,9 @@ class Run:
         """
         dtype = precision.set_up(self._settings.engine)
         result, weights = None, self._weights_to_start_from()
-        for phase, checkpoint in zip(self._phases, self._checkpoints, strict=True):
+        for number, (phase, checkpoint) in enumerate(zip(self._phases, self._checkpoints, strict=True)):
             model = self._model(phase.objective, weights)
-            curve = self._train(phase, model, checkpoint, observer, dtype)
+            curve = [row | {"phase": number} for row in self._train(phase, model, checkpoint, observer, dtype)]
             result = Pretrained(model, _continued(result.curve if result else [], curve))
             weights = model.state_dict()
         assert result is not None
@@ -204,6 +204,6 @@ def _continued(before: Curve, curve: Curve) -> Curve:
 
 def summary(curve: Curve) -> dict[str, float]:
     """Where a run ended; with a further corpus, also by how much the loss on the corpus rose from when it began."""
-    figures = {name: value for name, value in curve[-1].items() if name != "train_loss"}
+    figures = {name: value for name, value in curve[-1].items() if name not in ("phase", "train_loss")}
     earlier = [row["earlier_loss"] for row in curve if "earlier_loss" in row]
     return figures | ({"forgotten": earlier[-1] - earlier[0]} if earlier else {})

@@ -45,8 +45,9 @@ class Pretraining(_Figures):
 
 
 class Point(_Figures):
-    """One evaluation of a pre-training run."""
+    """One evaluation of a pre-training run; what another phase of it lost cannot be compared."""
 
+    phase: int
     flops: int
     loss: FiniteFloat
 

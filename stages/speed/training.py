@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from stages import paths, progress
 from stages.params import Params
 from stages.pretrain.run import Run, Stepper
-from stages.report.figures.pretraining import Line, losses
+from stages.report.figures.pretraining import Line, line, losses
 from stages.speed.rows import Row
 from stages.training.checkpoint import State
 from stages.training.loop import step
@@ -88,13 +88,13 @@ def figure(settings: Params, phases: Phases) -> Figure:
     lines: dict[str, list[Line]] = {}
     for name, parts in phases.items():
         curves = [_curve(paths.CURVES / "pretrain" / f"{name}-{seed}.csv") for seed in settings.seeds]
-        lines[name] = [[(_seconds(parts, done), loss) for done, loss in curve] for curve in curves]
+        lines[name] = [line((phase, _seconds(parts, step), loss) for phase, step, loss in curve) for curve in curves]
     return losses(lines, "seconds of training")
 
 
-def _curve(path: Path) -> Line:
+def _curve(path: Path) -> list[tuple[int, float, float]]:
     with path.open(newline="", encoding="utf-8") as file:
-        return [(float(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
+        return [(int(row["phase"]), float(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
 
 
 def _seconds(phases: Sequence[Phase], steps: float) -> float:

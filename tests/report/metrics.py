@@ -17,7 +17,7 @@ def write_pretraining(params: Params) -> None:
         points = [point(objective, seed, step) for step in steps]
         write_curve(paths.CURVES / "pretrain" / f"{objective}-{seed}.csv", points)
         identity = {"objective": objective, "seed": seed, "split": "validation", "parameters": 1_841_280}
-        figures = {key: value for key, value in points[-1].items() if key != "train_loss"}
+        figures = {key: value for key, value in points[-1].items() if key not in ("train_loss", "phase")}
         artifacts.write_json(paths.METRICS / "pretrain" / f"{objective}-{seed}.json", {**identity, **figures})
 
 
@@ -26,7 +26,7 @@ def point(objective: str, seed: int, step: int) -> dict[str, float]:
     loss = floor + 3 * exp(-step / 500)
     trained = {"train_loss": loss + 0.1} if step else {}
     figures = {"loss": loss, "perplexity": exp(loss), "bits_per_byte": loss / 2.9}
-    return {"step": step, "tokens": 2048 * step, "flops": 5_000_000_000 * step, **trained, **figures}
+    return {"step": step, "tokens": 2048 * step, "flops": 5_000_000_000 * step, **trained, **figures, "phase": 0}
 
 
 def write_texts(params: Params) -> None:

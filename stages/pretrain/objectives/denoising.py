@@ -8,7 +8,7 @@ token falls to any of the spans alike, and the source needs no padding. A span m
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -19,7 +19,7 @@ from stages.model import flops
 from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel
 from stages.pretrain import source_target
-from stages.pretrain.objectives.base import Objective
+from stages.pretrain.objectives.text_to_text import TextToText
 from stages.pretrain.sequences import Text
 from stages.pretrain.source_target import Pairs, moved
 from stages.tokenizer.special import MASK_ID, SEP_ID
@@ -27,7 +27,7 @@ from stages.tokenizer.vocabulary import Vocabulary
 from stages.training.loss import Term
 
 
-class Denoising(Objective[Text]):
+class Denoising(TextToText[Text]):
     """Write out a text, given what is left of it."""
 
     class Options(params.Section):
@@ -37,10 +37,6 @@ class Denoising(Objective[Text]):
         poisson_lambda: Annotated[float, Field(gt=0)] = 3.0
         permute_sentences: bool = True
         architecture: source_target.Architecture = "encoder_decoder"
-
-    def __init__(self, options: Any, vocabulary: Vocabulary) -> None:
-        super().__init__(options, vocabulary)
-        self.architecture = options.architecture
 
     def terms(
         self, model: LanguageModel, batch: Text, generator: torch.Generator, dtype: torch.dtype

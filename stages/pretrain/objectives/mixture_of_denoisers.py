@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -20,12 +19,11 @@ from stages.model import flops
 from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel
 from stages.pretrain import source_target
-from stages.pretrain.objectives.base import Objective
+from stages.pretrain.objectives.text_to_text import TextToText
 from stages.pretrain.sequences import Text
 from stages.pretrain.source_target import SHARED, Pairs, moved
 from stages.pretrain.spans import Corruption
 from stages.tokenizer.special import MODE_IDS
-from stages.tokenizer.vocabulary import Vocabulary
 from stages.training.loss import Term
 
 REMEDY = "objectives.mixture_of_denoisers takes shorter texts; lower pretrain.sequence_length"
@@ -81,7 +79,7 @@ def denoisers(length: int) -> list[Denoiser]:
     ]
 
 
-class MixtureOfDenoisers(Objective[Text]):
+class MixtureOfDenoisers(TextToText[Text]):
     """Predict what was taken from a text, which its rows lost in different ways; the loss is of all their targets.
 
     The rows of a batch are divided evenly between the denoisers, always alike, and padded to one length: seven small
@@ -93,10 +91,6 @@ class MixtureOfDenoisers(Objective[Text]):
         """How the source is read."""
 
         architecture: source_target.Architecture = "prefix_decoder"
-
-    def __init__(self, options: Any, vocabulary: Vocabulary) -> None:
-        super().__init__(options, vocabulary)
-        self.architecture = options.architecture
 
     def terms(
         self, model: LanguageModel, batch: Text, generator: torch.Generator, dtype: torch.dtype

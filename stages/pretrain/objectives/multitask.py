@@ -6,7 +6,7 @@ seed it is given the very same ones, so that it has no label that the others lac
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -17,16 +17,15 @@ from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel
 from stages.pretrain import labelled, source_target
 from stages.pretrain.material import Corpus, Material
-from stages.pretrain.objectives.base import Objective
+from stages.pretrain.objectives.text_to_text import TextToText
 from stages.pretrain.source_target import Pairs
-from stages.tokenizer.vocabulary import Vocabulary
 from stages.training.loss import Term
 
 MAX_VALIDATION_EXAMPLES = 500
 """Of each task: enough to see whether the loss falls."""
 
 
-class Multitask(Objective[Pairs]):
+class Multitask(TextToText[Pairs]):
     """Write the name of a text's label, given the name of its task."""
 
     reads_labels = True
@@ -38,10 +37,6 @@ class Multitask(Objective[Pairs]):
         max_train_examples: Annotated[int, Field(ge=1)] | None
         target_length: Annotated[int, Field(ge=2)] = 2
         architecture: source_target.Architecture = "encoder_decoder"
-
-    def __init__(self, options: Any, vocabulary: Vocabulary) -> None:
-        super().__init__(options, vocabulary)
-        self.architecture = options.architecture
 
     def corpus(self, material: Material) -> Corpus:
         train = self._examples(material, "train", self.options.max_train_examples, material.seed)

@@ -6,7 +6,7 @@ shorter, for the text is what a step takes from every objective alike.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -16,10 +16,9 @@ from stages.model import flops
 from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel
 from stages.pretrain import source_target
-from stages.pretrain.objectives.base import Objective
+from stages.pretrain.objectives.text_to_text import TextToText
 from stages.pretrain.sequences import Text
 from stages.pretrain.spans import Corruption
-from stages.tokenizer.vocabulary import Vocabulary
 from stages.training.loss import Term
 
 REMEDY = (
@@ -28,7 +27,7 @@ REMEDY = (
 )
 
 
-class SpanCorruption(Objective[Text]):
+class SpanCorruption(TextToText[Text]):
     """Write out the spans that were taken from a text, given the rest."""
 
     class Options(params.Section):
@@ -37,10 +36,6 @@ class SpanCorruption(Objective[Text]):
         noise_density: params.Share = 0.15
         mean_span_length: Annotated[float, Field(ge=1)] = 3.0
         architecture: source_target.Architecture = "encoder_decoder"
-
-    def __init__(self, options: Any, vocabulary: Vocabulary) -> None:
-        super().__init__(options, vocabulary)
-        self.architecture = options.architecture
 
     def terms(
         self, model: LanguageModel, batch: Text, generator: torch.Generator, dtype: torch.dtype
