@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stages import paths
+from stages import metrics, paths
 from stages.errors import StageError
 from stages.model import presets
 
@@ -58,12 +58,14 @@ class SourceTask(Section):
     ``where`` keeps the rows whose columns have these values; ``splits`` names the source's own
     splits when it comes cut (``{train: train, test: validation}``), and what is not named is cut
     by hash from train (which is the source's split ``train`` unless named otherwise).
-    ``never_with`` names tasks whose test text stands in this one's training text.
+    ``never_with`` names tasks whose test text stands in this one's training text. ``metric`` is what models are
+    chosen and compared by: the first of `stages.metrics` unless given.
     """
 
     where: dict[str, str | int] = {}
     splits: dict[Literal["train", "validation", "test"], str] = {}
     never_with: list[Name] = []
+    metric: str | None = None
 
 
 class _Source(Section):
@@ -96,6 +98,19 @@ class _Source(Section):
         if len(self.labels) == 1 or len(set(self.labels)) < len(self.labels):
             raise ValueError("labels: at least two names, each once")
         return self
+
+    @model_validator(mode="after")
+    def _metrics_are_of_the_family(self) -> Self:
+        known = metrics.of(self.family).names
+        for name, task in self.tasks.items():
+            if task.metric not in (None, *known):
+                raise ValueError(f"tasks.{name}.metric: {task.metric!r} is unknown; there are: {', '.join(known)}")
+        return self
+
+    @property
+    def family(self) -> str:
+        """What kind of tasks it holds: `stages.metrics.FAMILIES`."""
+        return "regression" if self.score else "classification"
 
     @property
     def columns(self) -> list[str]:

@@ -35,12 +35,8 @@ def raw(source: str) -> Path:
     return RAW / source
 
 
-LABELS = "labels.json"
-"""In a task's folder: the names of its classes, none if its labels are scores."""
-
-
 def task(name: str) -> Path:
-    """Folder of ``{train,validation,test}.parquet`` and `LABELS`."""
+    """Folder of ``{train,validation,test}.parquet`` and ``task.json``."""
     return TASKS / name
 
 

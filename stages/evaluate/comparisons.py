@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from stages.evaluate import statistics
 from stages.evaluate.bootstrap import LEVEL, Replicates
-from stages.evaluate.metrics import COMPARED, Labels
 from stages.evaluate.schema import Comparison, SeedDifference
 from stages.evaluate.statistics import Scatter
+from stages.metrics.base import Answers, Metrics
 
 BASELINE = "scratch"
 """The objective that does not pre-train: every other is compared to it."""
@@ -39,7 +39,7 @@ class Group:
     seeds: Sequence[int]
     scores: NDArray[np.float64]
     replicates: Replicates
-    predictions: Labels
+    predictions: Answers
     flagged: NDArray[np.bool_]
 
 
@@ -56,11 +56,20 @@ def pairs(objectives: Sequence[str], means: NDArray[np.float64]) -> list[tuple[i
     return found
 
 
-def compare(groups: Sequence[Group], labels: Labels) -> list[Comparison]:
+@dataclass(frozen=True)
+class Yardstick:
+    """What models are compared by: a metric of a family, on the labels of the test examples."""
+
+    metric: str
+    metrics: Metrics
+    labels: Answers
+
+
+def compare(groups: Sequence[Group], yardstick: Yardstick) -> list[Comparison]:
     """All comparisons of a task, their p-values corrected together."""
     scatter = statistics.scatter([group.scores for group in groups])
     found = [
-        _compare(group, scatter, labels, first, second)
+        _compare(group, scatter, yardstick, first, second)
         for group in groups
         for first, second in pairs(group.objectives, group.scores.mean(axis=1))
     ]
@@ -73,11 +82,11 @@ def compare(groups: Sequence[Group], labels: Labels) -> list[Comparison]:
     ]
 
 
-def _compare(group: Group, scatter: Scatter, labels: Labels, first: int, second: int) -> Comparison:
+def _compare(group: Group, scatter: Scatter, yardstick: Yardstick, first: int, second: int) -> Comparison:
     """One comparison before correction: `carried` says whether conditions 2 and 3 hold."""
     estimate = statistics.difference(group.scores, group.replicates, first, second, scatter)
     return Comparison(
-        metric=COMPARED,
+        metric=yardstick.metric,
         method=group.method,
         objective=group.objectives[first],
         against=group.objectives[second],
@@ -86,17 +95,19 @@ def _compare(group: Group, scatter: Scatter, labels: Labels, first: int, second:
         upper=estimate.upper,
         p=estimate.p,
         p_holm=None,
-        seeds=_by_seed(group, labels, first, second),
+        seeds=_by_seed(group, yardstick, first, second),
         carried=_agree(group.scores[first] - group.scores[second]) and not group.flagged[[first, second]].any(),
     )
 
 
-def _by_seed(group: Group, labels: Labels, first: int, second: int) -> list[SeedDifference]:
+def _by_seed(group: Group, yardstick: Yardstick, first: int, second: int) -> list[SeedDifference]:
     return [
         SeedDifference(
             seed=seed,
             difference=float(group.scores[first, index] - group.scores[second, index]),
-            p=statistics.mcnemar(labels, group.predictions[first, index], group.predictions[second, index]),
+            p=yardstick.metrics.paired(
+                yardstick.labels, group.predictions[first, index], group.predictions[second, index]
+            ),
         )
         for index, seed in enumerate(group.seeds)
     ]

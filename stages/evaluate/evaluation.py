@@ -8,12 +8,13 @@ from statistics import fmean
 
 import numpy as np
 
+from stages import metrics
 from stages.evaluate import bootstrap, comparisons
 from stages.evaluate.bootstrap import Replicates
-from stages.evaluate.comparisons import Group
-from stages.evaluate.metrics import COMPARED, METRICS, Labels
+from stages.evaluate.comparisons import Group, Yardstick
 from stages.evaluate.runs import Record, Run
 from stages.evaluate.schema import NONE, Compression, Evaluation, Flag, Row
+from stages.metrics.base import Answers, Metrics
 from stages.params import Params
 
 SIZES = ("parameters", "trainable_parameters", "bytes")
@@ -29,8 +30,18 @@ class Measured:
     replicates: dict[str, Replicates]
 
     @property
-    def labels(self) -> Labels:
+    def labels(self) -> Answers:
         return self.runs[0].predictions.labels
+
+    @property
+    def metrics(self) -> Metrics:
+        """Those of the task's family."""
+        return metrics.of(self.runs[0].record.family)
+
+    @property
+    def metric(self) -> str:
+        """The one that models are compared by."""
+        return self.runs[0].record.metric
 
 
 def evaluate(params: Params, task: str, runs: Sequence[Run]) -> Evaluation:
@@ -39,9 +50,11 @@ def evaluate(params: Params, task: str, runs: Sequence[Run]) -> Evaluation:
     groups = [_group(measured, params, method) for method in params.finetune.methods]
     return Evaluation(
         task=task,
+        metrics=list(measured.metrics.names),
+        metric=measured.metric,
         rows=[row for place in range(len(runs)) for row in _rows(measured, place)],
         flags=[flag(run) for run in runs if is_degenerate(run)],
-        comparisons=comparisons.compare(groups, measured.labels),
+        comparisons=comparisons.compare(groups, Yardstick(measured.metric, measured.metrics, measured.labels)),
         compressions=_compressions(measured),
     )
 
@@ -50,7 +63,7 @@ def summary(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
     """Means over seeds as method → objective → metric; compressed models as ``compressed`` → compressor → metric."""
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     for row in evaluation.rows:
-        if row.metric in METRICS:
+        if row.metric in evaluation.metrics:
             plain = row.compressor == NONE
             outer, inner = (row.method, row.objective) if plain else ("compressed", row.compressor)
             found.setdefault(outer, {}).setdefault(inner, {}).setdefault(row.metric, []).append(row.value)
@@ -77,19 +90,18 @@ def is_degenerate(run: Run) -> bool:
 
 def flag(run: Run) -> Flag:
     """Why a degenerate run is flagged."""
-    answer = int(run.predictions.predictions[0])
+    answer = run.predictions.predictions[0]
+    said = f"class {answer}" if run.predictions.classes else f"{answer:.4g}"
     identity = run.record.model_dump(include={"objective", "method", "compressor", "seed"})
-    return Flag(**identity, reason=f"predicts class {answer} for every example")
+    return Flag(**identity, reason=f"predicts {said} for every example")
 
 
 def _measure(task: str, runs: Sequence[Run], resamples: int) -> Measured:
-    first = runs[0].predictions
+    first, family = runs[0].predictions, metrics.of(runs[0].record.family)
     predictions = np.stack([run.predictions.predictions for run in runs])
-    values = {
-        name: [metric.value(first.labels, row, first.classes) for row in predictions]
-        for name, metric in METRICS.items()
-    }
-    replicates = bootstrap.replicates(first.labels, predictions, first.classes, resamples, task)
+    found = [family.values(first.labels, row, first.classes) for row in predictions]
+    values = {name: [figures[name] for figures in found] for name in family.names}
+    replicates = bootstrap.replicates(family, first.labels, predictions, first.classes, resamples, task)
     return Measured(runs, values, replicates)
 
 
@@ -97,7 +109,7 @@ def _rows(measured: Measured, place: int) -> list[Row]:
     record = measured.runs[place].record
     identity = record.model_dump(include={"objective", "task", "method", "compressor", "seed"})
     rows = []
-    for name in METRICS:
+    for name in measured.metrics.names:
         lower, upper = bootstrap.interval(measured.replicates[name][place]).tolist()
         bounds = {"lower": lower, "upper": upper, "examples": len(measured.labels)}
         rows.append(Row(**identity, split=record.split, metric=name, value=measured.values[name][place], **bounds))
@@ -114,8 +126,8 @@ def _group(measured: Measured, params: Params, method: str) -> Group:
         method=method,
         objectives=objectives,
         seeds=seeds,
-        scores=np.array(measured.values[COMPARED])[chosen],
-        replicates=measured.replicates[COMPARED][chosen],
+        scores=np.array(measured.values[measured.metric])[chosen],
+        replicates=measured.replicates[measured.metric][chosen],
         predictions=predictions[chosen],
         flagged=flagged[chosen],
     )
@@ -137,12 +149,12 @@ def _compressions(measured: Measured) -> list[Compression]:
 
 
 def _compression(measured: Measured, original: int, place: int) -> Compression:
-    before, after = (measured.values[COMPARED][index] for index in (original, place))
-    replicates = measured.replicates[COMPARED]
+    before, after = (measured.values[measured.metric][index] for index in (original, place))
+    replicates = measured.replicates[measured.metric]
     lower, upper = bootstrap.interval(replicates[place] - replicates[original]).tolist()
     return Compression(
         **measured.runs[place].record.model_dump(include={"objective", "method", "seed", "compressor"}),
-        metric=COMPARED,
+        metric=measured.metric,
         before=before,
         after=after,
         difference=after - before,

@@ -20,8 +20,9 @@ from stages.params import Params, Section, parse
 class Record(Section):
     """``run.json`` beside the predictions: which model answered, and its size.
 
-    `parameters` and `trainable_parameters` are counts, `bytes` the weights on disk. What else a
-    stage notes there is its own affair.
+    `family` and `metric` are those of the task (`stages.task.Task`), `parameters` and
+    `trainable_parameters` are counts, `bytes` the weights on disk. What else a stage notes there is
+    its own affair.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -32,6 +33,8 @@ class Record(Section):
     compressor: str
     seed: int
     split: str
+    family: str
+    metric: str
     parameters: int
     trainable_parameters: int
     bytes: int
@@ -103,7 +106,7 @@ def _read(folder: Path, stage: str) -> Run:
         raise StageError(f"{folder} is missing: the {stage} stage writes it; run `dvc repro`")
     file = folder / "run.json"
     record = parse(Record, artifacts.read_json(file), str(file))
-    return Run(record, predictions.read(folder / "predictions.parquet"))
+    return Run(record, predictions.read(folder / "predictions.parquet", record.family))
 
 
 def _check_identity(record: Record, expected: tuple[str, str, str, str, int], folder: Path) -> None:
@@ -117,9 +120,10 @@ def _check_identity(record: Record, expected: tuple[str, str, str, str, int], fo
 def _check_same_examples(first: Run, run: Run) -> None:
     """Paired statistics need the same questions and the same answer key."""
     a, b = first.predictions, run.predictions
-    same = a.classes == b.classes and np.array_equal(a.ids, b.ids) and np.array_equal(a.labels, b.labels)
+    alike = (first.record.family, first.record.metric) == (run.record.family, run.record.metric)
+    same = alike and a.classes == b.classes and np.array_equal(a.ids, b.ids) and np.array_equal(a.labels, b.labels)
     if not same:
         raise StageError(
             f"{run.record.task}: {first.record.name} and {run.record.name} answered different test examples "
-            f"(ids, labels or number of classes differ): run `dvc repro` to make both from the same data"
+            f"(ids, labels, number of classes or metric differ): run `dvc repro` to make both from the same data"
         )

@@ -41,11 +41,11 @@ class Flag(Section):
 
 
 class SeedDifference(Section):
-    """The difference with one seed, and the p-value of the exact McNemar test on its test examples."""
+    """The difference with one seed, and of classes the p-value of the exact McNemar test on its test examples."""
 
     seed: int
     difference: FiniteFloat
-    p: FiniteFloat
+    p: FiniteFloat | None
 
 
 class Comparison(Section):
@@ -89,9 +89,11 @@ class Compression(Section):
 
 
 class Evaluation(Section):
-    """All that was measured on one task."""
+    """All that was measured on one task; `metrics` of its test examples, of which `metric` is compared."""
 
     task: str
+    metrics: list[str]
+    metric: str
     rows: list[Row]
     flags: list[Flag]
     comparisons: list[Comparison]

@@ -27,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.evaluate.bootstrap import LEVEL, interval
-from stages.evaluate.metrics import Labels
 
 SMALLEST = 1e-12
 """No p-value is told apart below this."""
@@ -140,17 +139,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected = np.empty(len(p_values))
     corrected[ordered] = np.minimum(1.0, np.maximum.accumulate(scaled))
     return [float(value) for value in corrected]
-
-
-def mcnemar(labels: Labels, first: Labels, second: Labels) -> float:
-    """The exact test that two models err equally often on the same examples (McNemar 1947).
-
-    It is the paired permutation test of accuracy: where just one model is right, either may be it.
-    """
-    from scipy import special
-
-    first_right, second_right = first == labels, second == labels
-    only_first = int((first_right & ~second_right).sum())
-    only_second = int((second_right & ~first_right).sum())
-    tail = special.bdtr(min(only_first, only_second), only_first + only_second, 0.5)
-    return min(1.0, 2 * float(tail))

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages import artifacts, paths, token_store
+from stages import paths, token_store
 from stages.errors import StageError
 from stages.finetune.tokenization import Tokenization
+from stages.metrics.base import Answers
 from stages.params import Finetune
 from stages.token_store import Ids, TokenStore
 from stages.tokenizer import encode
@@ -37,7 +38,7 @@ class Examples:
     def __init__(self, store: TokenStore, indices: NDArray[np.int64], max_length: int, pad_id: int) -> None:
         self._store, self.indices, self._max_length, self._pad_id = store, indices, max_length, pad_id
         self.lengths = np.minimum(store.lengths[indices], max_length)
-        self.labels: NDArray[np.int64] = np.asarray(store.labels)[indices]
+        self.labels: Answers = np.asarray(store.labels)[indices]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -75,18 +76,6 @@ class Examples:
             for start in range(0, len(part), batch_size)
         ]
         return [batches[i] for i in generator.permutation(len(batches))]
-
-
-def labels(task: str) -> tuple[str, ...]:
-    """The names of a task's classes, in the order of their indices.
-
-    Raises:
-        StageError: the task's labels are scores, which nothing here learns.
-    """
-    names = tuple(artifacts.read_json(paths.task(task) / paths.LABELS))
-    if not names:
-        raise StageError(f"task {task}: its labels are scores; only classes can be fine-tuned on: take it from `tasks`")
-    return names
 
 
 def load(task: str, split: str, tokenization: Tokenization, limit: int | None = None, seed: int = 0) -> Examples:

@@ -1,4 +1,4 @@
-"""Class probabilities of examples."""
+"""What a model says of examples."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.finetune.examples import Examples
+from stages.finetune.tasks.base import Family
 
 BATCH = 64
 
 
 class Scorer(Protocol):
-    """Anything that gives logits: a `Classifier`, or a compressed one."""
+    """Anything that gives outputs: a `Classifier`, or a compressed one."""
 
     def __call__(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
-        """(batch, length) -> (batch, classes)."""
+        """(batch, length) -> (batch, outputs)."""
 
 
-def probabilities(model: Scorer, examples: Examples, dtype: torch.dtype) -> NDArray[np.float32]:
-    """Softmax of the logits, (examples, classes), in the examples' own order."""
-    rows: list[tuple[int, NDArray[np.float32]]] = []
+def scores(model: Scorer, family: Family, examples: Examples, dtype: torch.dtype) -> NDArray[np.float32]:
+    """What the outputs say, (examples, outputs), in the examples' own order: see `Family.scores`."""
+    rows = np.empty((len(examples), family.outputs), dtype=np.float32)
     with torch.no_grad():
         for places, batch in examples.by_length(BATCH):
-            scores = model(batch.input_ids, batch.attention_mask, dtype).float().softmax(-1).cpu().numpy()
-            rows += zip(places.tolist(), scores, strict=True)
-    return np.stack([scores for _, scores in sorted(rows, key=lambda row: row[0])])
+            outputs = model(batch.input_ids, batch.attention_mask, dtype).float()
+            rows[places] = family.scores(outputs).cpu().numpy()
+    return rows

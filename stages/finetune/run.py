@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stages import artifacts, paths
 from stages.errors import StageError
-from stages.finetune import examples, methods
+from stages.finetune import examples, methods, tasks
 from stages.finetune.methods.base import Job, Method, Tuned
 from stages.finetune.tokenization import Tokenization
 from stages.model import backbone
@@ -25,7 +25,7 @@ def finetune(
     job = Job(
         train=examples.load(task, "train", tokenization, settings.finetune.max_train_examples, seed),
         validation=examples.validation(task, tokenization, settings.finetune),
-        labels=examples.labels(task),
+        family=tasks.read(task),
         max_length=tokenization.max_length,
         seed=seed,
         dtype=dtype,
@@ -50,7 +50,7 @@ def _check_labels(job: Job, task: str) -> None:
     for name, part in (("train", job.train), ("validation", job.validation)):
         if len(set(part.labels.tolist())) < 2:
             raise StageError(
-                f"task {task}: the {len(part)} {name} examples in use are all of one class; "
+                f"task {task}: the {len(part)} {name} examples in use all have one label; "
                 "raise finetune.max_train_examples or look at the source"
             )
 

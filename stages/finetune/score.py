@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 
-from stages.finetune import examples, predictions
-from stages.finetune.predict import Scorer, probabilities
-from stages.finetune.tasks import classification
+from stages.finetune import examples, predictions, tasks
+from stages.finetune.predict import Scorer, scores
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
 from stages.model.files import WEIGHTS
@@ -37,11 +36,12 @@ def score(
     tokenization = Tokenization.of(folder, classifier.load_config(folder).max_length)
     validation = examples.validation(task, tokenization, settings)
     test = examples.load(task, "test", tokenization)
-    chosen_by = classification.metrics(validation.labels, probabilities(model, validation, dtype))
-    on_test = probabilities(model, test, dtype)
+    family = tasks.read(task)
+    chosen_by = family.figures(validation.labels, scores(model, family, validation, dtype))
+    on_test = scores(model, family, test, dtype)
     size = (folder / WEIGHTS).stat().st_size
-    predictions.write(predicted, task, test.labels, on_test, {**run, "bytes": size, "validation": chosen_by})
-    measured = classification.metrics(test.labels, on_test)
+    predictions.write(predicted, task, family, test.labels, on_test, {**run, "bytes": size, "validation": chosen_by})
+    measured = family.figures(test.labels, on_test)
     return {f"validation.{name}": value for name, value in chosen_by.items()} | {
         f"test.{name}": value for name, value in measured.items()
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import artifacts, paths, token_store
+from stages import task as task_files
 from stages.errors import StageError
 from stages.gather import checkpoints
 from stages.params import Params
@@ -74,7 +75,7 @@ def _copy_examples(settings: Params, target: Path) -> None:
 
 def _wording(task: str, folder: Path) -> dict[str, Any]:
     """How a task's name and its labels are said, as token ids: see `stages.pretrain.labelled.Task`."""
-    tokenizer, names = tokenizer_files.load(paths.TOKENIZER), artifacts.read_json(paths.task(task) / paths.LABELS)
+    tokenizer, names = tokenizer_files.load(paths.TOKENIZER), task_files.read(task).labels
     words = {str(index): name.replace("_", " ") for index, name in enumerate(names)}
     if not names:
         stores = [token_store.read(folder / part).labels for part in PARTS]

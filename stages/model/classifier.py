@@ -23,7 +23,7 @@ class ClassifierConfig:
     """What is read from the backbone, and what for.
 
     Attributes:
-        labels: names of the classes, in the order of the logits.
+        labels: names of the classes, in the order of the outputs; none if the one output is a score.
         depths: whose hidden states are pooled; 0 is the embeddings.
         max_length: longer texts are cut, in tokens.
     """
@@ -31,6 +31,11 @@ class ClassifierConfig:
     labels: tuple[str, ...]
     depths: tuple[int, ...]
     max_length: int
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers there are for a text."""
+        return len(self.labels) or 1
 
 
 class Classifier(nn.Module):
@@ -41,7 +46,7 @@ class Classifier(nn.Module):
         self.config = config
         self.transformer = transformer
         width = len(config.depths) * transformer.hidden_size
-        self.classifier = nn.Linear(width, len(config.labels), device=transformer.device)
+        self.classifier = nn.Linear(width, config.outputs, device=transformer.device)
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
 
@@ -51,7 +56,7 @@ class Classifier(nn.Module):
         return torch.cat([pool(states[depth], attention_mask) for depth in self.config.depths], dim=-1)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """(batch, length) -> logits (batch, classes), fp32."""
+        """(batch, length) -> logits (batch, classes) or scores (batch, 1), fp32."""
         return self.classifier(self.features(input_ids, attention_mask, dtype))
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from stages.evaluate.comparisons import BASELINE
-from stages.evaluate.metrics import COMPARED
 from stages.evaluate.schema import Comparison, Compression, Evaluation
-from stages.report.formats import code, interval, listed, p_value, percent, points
+from stages.report.formats import code, interval, listed, p_value, percent, points, score
 from stages.report.standings import Standing
 
 
@@ -26,7 +25,7 @@ def headline(standings: list[Standing]) -> str:
 def verdict(standing: Standing) -> str:
     """What is known of one task and tuning method."""
     where = f"{standing.task}, {code(standing.method)}:"
-    top = f"{percent(standing.mean)} % mean {COMPARED}"
+    top = f"{score(standing.mean, standing.metric)} mean {standing.metric}"
     if standing.lead is None:
         return f"{where} {code(standing.best)} reaches {top}; no other objective was trained to compare it to."
     if standing.winner:

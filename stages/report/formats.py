@@ -30,6 +30,14 @@ def percent(share: float) -> str:
     return number(100 * share, 1)
 
 
+CORRELATIONS = ("matthews", "pearson", "spearman")
+
+
+def score(value: float, metric: str) -> str:
+    """``77.8 %``; of a correlation ``77.8``, as GLUE's leaderboard has it."""
+    return percent(value) + ("" if metric in CORRELATIONS else " %")
+
+
 def points(share: float) -> str:
     """``+4.2``: a difference of shares in percentage points."""
     text = percent(share)

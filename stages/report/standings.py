@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from statistics import mean
 
 from stages.evaluate.comparisons import BASELINE
-from stages.evaluate.metrics import COMPARED
 from stages.evaluate.schema import Comparison, Evaluation
 from stages.report.results import Results
 
 
 @dataclass(frozen=True)
 class Standing:
-    """The objective with the highest mean, and its comparison with the second; none without a second."""
+    """The objective whose mean of the task's metric is highest, and its comparison with the second, if there is one."""
 
     task: str
     method: str
+    metric: str
     best: str
     mean: float
     lead: Comparison | None
@@ -31,12 +31,13 @@ class Standing:
 
 def standing(evaluation: Evaluation, results: Results, objectives: list[str], method: str) -> Standing:
     """The standing of one task and tuning method."""
-    means = {name: _mean(results, name, evaluation.task, method) for name in objectives}
+    means = {name: _mean(results, name, evaluation, method) for name in objectives}
     ranked = sorted(objectives, key=lambda name: -means[name])
     comparisons = [comparison for comparison in evaluation.comparisons if comparison.method == method]
     return Standing(
         task=evaluation.task,
         method=method,
+        metric=evaluation.metric,
         best=ranked[0],
         mean=means[ranked[0]],
         lead=next((_seen_from(ranked[0], item) for item in comparisons if _are(item, ranked[:2])), None),
@@ -44,8 +45,8 @@ def standing(evaluation: Evaluation, results: Results, objectives: list[str], me
     )
 
 
-def _mean(results: Results, objective: str, task: str, method: str) -> float:
-    return mean(row.value for row in results.cell(objective, task, method, COMPARED))
+def _mean(results: Results, objective: str, evaluation: Evaluation, method: str) -> float:
+    return mean(row.value for row in results.cell(objective, evaluation.task, method, evaluation.metric))
 
 
 def _are(comparison: Comparison, names: list[str]) -> bool:

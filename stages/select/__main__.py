@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None) -> None:
 
         chosen = choose.best(choose.candidates(settings, task))
         choose.write(chosen, target)
-        print(f"{task}: {chosen.folder.name} is best on validation, {choose.METRIC} {chosen.value:.4f}")
-        run.summary({f"validation.{choose.METRIC}": chosen.value})
+        print(f"{task}: {chosen.folder.name} is best on validation, {chosen.metric} {chosen.value:.4f}")
+        run.summary({f"validation.{chosen.metric}": chosen.value})
 
 
 if __name__ == "__main__":

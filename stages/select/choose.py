@@ -12,16 +12,16 @@ from stages.artifacts import atomic_folder, read_json, write_json
 from stages.errors import StageError
 from stages.params import Params
 
-METRIC = "accuracy"
 RUN = "run.json"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A fine-tuned model, its ``run.json``, and its validation figure."""
+    """A fine-tuned model, its ``run.json``, and its validation figure, which is of the task's metric."""
 
     folder: Path
     run: dict[str, object]
+    metric: str
     value: float
 
 
@@ -40,7 +40,7 @@ def _candidate(task: str, objective: str, method: str, seed: int) -> Candidate:
     run = read_json(paths.PREDICTIONS / "finetuned" / task / folder.name / RUN)
     if not folder.is_dir():
         raise StageError(f"{folder.relative_to(paths.ROOT)} is missing: run `dvc repro` to make it")
-    return Candidate(folder, run, float(run["validation"][METRIC]))
+    return Candidate(folder, run, run["metric"], float(run["validation"][run["metric"]]))
 
 
 def best(among: list[Candidate]) -> Candidate:

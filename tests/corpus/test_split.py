@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import artifacts, params, paths
+from stages import artifacts, params, paths, task
 from stages.corpus import cut
 from stages.corpus.split import split
 from stages.errors import StageError
@@ -228,10 +228,11 @@ def test_duplicates_and_contradictions(raw: Raw, settings: Settings, sentences: 
 
 def test_labels_by_name_by_index_and_scores(raw: Raw, settings: Settings, sentences: Sentences) -> None:
     batch = sentences(200)
+    reviews = {**REVIEWS, "tasks": {"reviews": {"metric": "matthews"}}}
     raw("names", text=batch, label=["good" if label else "bad" for label in labels(batch)])
     raw("scores", text=(other := sentences(200, seed=2)), label=[len(text) / 8 for text in other])
     scores = {"label": "label", "score": True, "tasks": {"scores": {}}}
-    split(settings({"names": REVIEWS, "scores": scores}))
+    split(settings({"names": reviews, "scores": scores}))
     for name in cut.SPLITS:
         classes, numbers = table(f"reviews/{name}"), table(f"scores/{name}")
         assert classes["label"].dtype == np.int64
@@ -240,6 +241,8 @@ def test_labels_by_name_by_index_and_scores(raw: Raw, settings: Settings, senten
         assert list(numbers["label"]) == [len(text) / 8 for text in numbers["text"]]
         counted = metrics()["sets"][f"reviews/{name}"]["labels"]
         assert counted == {"bad": sum(classes["label"] == 0), "good": sum(classes["label"] == 1)}
+    assert task.read("reviews") == task.Task(family="classification", labels=("bad", "good"), metric="matthews")
+    assert task.read("scores") == task.Task(family="regression", labels=(), metric="pearson")
 
 
 def test_where_keeps_a_tasks_own_rows(raw: Raw, settings: Settings, sentences: Sentences) -> None:

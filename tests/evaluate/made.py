@@ -57,7 +57,8 @@ def record(objective: str, task: str, method: str, seed: int, compressor: str = 
     size = 8_000_000 if compressor == "none" else 2_500_000
     counts = {"parameters": 2_000_000, "trainable_parameters": 258, "bytes": size}
     identity = {"objective": objective, "task": task, "method": method, "compressor": compressor, "seed": seed}
-    return {**identity, **counts, "split": "test", "validation": {"accuracy": 0.7}}
+    judged = {"family": "classification", "metric": "accuracy", "validation": {"accuracy": 0.7}}
+    return {**identity, **counts, "split": "test", **judged}
 
 
 def write_predictions(params: Params, accuracy: dict[str, float] = ACCURACY) -> None:

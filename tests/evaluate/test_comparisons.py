@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from stages.evaluate import statistics
-from stages.evaluate.comparisons import Group, compare, pairs
+from stages.evaluate.comparisons import Group, Yardstick, compare, pairs
+from stages.metrics.classification import Classification
+
+YARDSTICK = Yardstick("accuracy", Classification(), np.zeros(4, dtype=np.int64))
 
 
 def group(by_seed: list[list[float]], flagged: bool = False) -> Group:
@@ -22,7 +25,7 @@ def group(by_seed: list[list[float]], flagged: bool = False) -> Group:
 
 
 def carried(found: Group) -> bool:
-    return compare([found], np.zeros(4, dtype=np.int64))[0].carried
+    return compare([found], YARDSTICK)[0].carried
 
 
 def test_each_objective_meets_the_baseline_and_the_best_meets_the_second() -> None:
@@ -52,8 +55,8 @@ def test_a_flagged_run_carries_nothing() -> None:
 def test_more_comparisons_ask_for_more() -> None:
     alone = group([[0.60, 0.61, 0.60], [0.66, 0.70, 0.67]])
     equal = group([[0.60, 0.66, 0.62], [0.60, 0.66, 0.62]])
-    first = compare([alone], np.zeros(4, dtype=np.int64))
-    among = compare([alone, equal, equal], np.zeros(4, dtype=np.int64))
+    first = compare([alone], YARDSTICK)
+    among = compare([alone, equal, equal], YARDSTICK)
     assert first[0].p_holm == first[0].p
     assert [item.p_holm for item in among] == statistics.holm([item.p for item in among if item.p is not None])
     assert among[0].p_holm == 3 * among[0].p

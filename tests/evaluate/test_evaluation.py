@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from stages import artifacts, params, paths
 from stages.evaluate import __main__, evaluation, runs
@@ -26,7 +26,7 @@ def found(settings: Params) -> Evaluation:
 
 def test_a_row_has_exactly_the_columns_of_the_interface(found: Evaluation) -> None:
     assert all(list(row.model_dump()) == KEYS for row in found.rows)
-    assert len(found.rows) == 13 * 5
+    assert len(found.rows) == 13 * 6
 
 
 def test_values_are_those_of_the_predictions(found: Evaluation) -> None:
@@ -34,8 +34,9 @@ def test_values_are_those_of_the_predictions(found: Evaluation) -> None:
     values = {row.metric: row for row in found.rows if (row.objective, row.method, row.seed) == ("clm", "full", 1)}
     assert values["accuracy"].value == accuracy_score(frame.label, frame.prediction)
     assert values["f1"].value == f1_score(frame.label, frame.prediction)
+    assert values["matthews"].value == matthews_corrcoef(frame.label, frame.prediction)
     assert values["accuracy"].examples == made.EXAMPLES
-    for name in ("accuracy", "f1"):
+    for name in ("accuracy", "f1", "matthews"):
         assert values[name].lower < values[name].value < values[name].upper  # type: ignore[operator]
     assert (values["bytes"].value, values["bytes"].lower, values["bytes"].split) == (8_000_000, None, "none")
 

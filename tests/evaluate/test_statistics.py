@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from stages.evaluate import bootstrap, comparisons, statistics
-from stages.evaluate.comparisons import Group
+from stages.evaluate.comparisons import Group, Yardstick
 from stages.evaluate.schema import Comparison
 from stages.evaluate.statistics import Variance, scatter
+from stages.metrics.classification import Classification
+
+METRICS = Classification()
 
 
 def test_holm_is_what_r_says() -> None:
@@ -19,17 +20,6 @@ def test_holm_is_what_r_says() -> None:
     assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert statistics.holm([0.9, 0.8]) == [1.0, 1.0]
     assert statistics.holm([]) == []
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_mcnemar_is_the_permutation_test_of_accuracy(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    labels, first, second = generator.integers(2, size=(3, 9))
-    gains = (first == labels).astype(int) - (second == labels)
-    flips = [abs(sum(sign * gain for sign, gain in zip(signs, gains, strict=True)))
-             for signs in product([-1, 1], repeat=9)]  # fmt: skip
-    expected = np.mean([flip >= abs(gains.sum()) for flip in flips])
-    assert statistics.mcnemar(labels, first, second) == pytest.approx(expected)
 
 
 def test_without_uncertain_examples_it_is_the_paired_t_test() -> None:
@@ -46,7 +36,7 @@ def test_without_scatter_over_seeds_it_is_the_paired_z_test_over_examples() -> N
     labels = generator.integers(2, size=800)
     first = np.where(generator.random(800) < 0.8, labels, 1 - labels)
     second = np.where(generator.random(800) < 0.7, labels, 1 - labels)
-    replicates = bootstrap.replicates(labels, np.stack([first, first, second, second]), 2, 2000, "test")
+    replicates = bootstrap.replicates(METRICS, labels, np.stack([first, first, second, second]), 2, 2000, "test")
     gains = (first == labels).astype(float) - (second == labels)
     scores = np.repeat([[(first == labels).mean()], [(second == labels).mean()]], 2, axis=1)
     found = statistics.difference(scores, replicates["accuracy"].reshape(2, 2, -1), 0, 1, scatter([scores]))
@@ -85,7 +75,7 @@ def family(generator: np.random.Generator, seed_scatter: float, gain: float = 0.
     hardness = 0.25 * generator.normal(size=250)
     right = generator.random((2, 3, 2, 250)) < np.clip(level[..., None] + hardness, 0, 1)
     predictions = right.astype(np.int64)
-    replicates = bootstrap.replicates(labels, predictions.reshape(12, 250), 2, 150, str(generator.random()))
+    replicates = bootstrap.replicates(METRICS, labels, predictions.reshape(12, 250), 2, 150, str(generator.random()))
     accuracy = replicates["accuracy"].reshape(2, 3, 2, -1)
     groups = [
         Group(
@@ -99,7 +89,7 @@ def family(generator: np.random.Generator, seed_scatter: float, gain: float = 0.
         )
         for method in range(2)
     ]
-    return comparisons.compare(groups, labels)
+    return comparisons.compare(groups, Yardstick("accuracy", METRICS, labels))
 
 
 @pytest.mark.parametrize("seed_scatter", [0.0, 0.02, 0.06])

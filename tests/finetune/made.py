@@ -10,24 +10,32 @@ import torch
 from stages import token_store
 from stages.finetune.examples import Examples
 from stages.finetune.methods.base import Job
+from stages.finetune.tasks.base import Family
+from stages.finetune.tasks.classification import Classification
+from stages.finetune.tasks.regression import Regression
 from stages.model.config import TransformerConfig
 from stages.model.imported import Imported
 from stages.model.transformer import Transformer, initialize
+from stages.task import Task
 from stages.tokenizer.special import CLS_ID, PAD_ID, SEP_ID, SPECIAL_TOKENS
 from stages.training.checkpoint import Checkpoint
 from tests.model import checkpoints
 from tests.training.toy import Silent
+
+TASK = Task(family="classification", labels=("low", "high"), metric="accuracy")
+CLASSES = Classification(TASK)
+SCORES = Regression(Task(family="regression", labels=(), metric="pearson"))
 
 VOCABULARY, LENGTH = len(SPECIAL_TOKENS) + 56, 24
 LOWEST = len(SPECIAL_TOKENS)
 MIDDLE = (VOCABULARY + LOWEST) // 2
 
 
-def store(folder: Path, count: int, seed: int) -> token_store.TokenStore:
-    """Texts of 4 to 40 words, clearly of one class."""
+def store(folder: Path, count: int, seed: int, *, scored: bool = False) -> token_store.TokenStore:
+    """Texts of 4 to 40 words, clearly of one class; or with the share of high words as their score."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 2, count)
-    texts = []
+    texts, scores = [], []
     for label in labels:
         words = generator.random(int(generator.integers(4, 40)))
         high = words < (0.8 if label else 0.2)
@@ -36,13 +44,14 @@ def store(folder: Path, count: int, seed: int) -> token_store.TokenStore:
         )
         ids = np.where(high, of_high, of_low)
         texts.append(([CLS_ID, *ids.tolist(), SEP_ID], 4 * len(words)))
-    token_store.write(folder, texts, labels=labels.astype(np.int64))
+        scores.append(high[: LENGTH - 2].mean())
+    token_store.write(folder, texts, labels=np.asarray(scores, np.float32) if scored else labels.astype(np.int64))
     return token_store.read(folder)
 
 
-def examples(folder: Path, count: int, seed: int) -> Examples:
+def examples(folder: Path, count: int, seed: int, *, scored: bool = False) -> Examples:
     """All of them, cut to `LENGTH` tokens."""
-    return Examples(store(folder, count, seed), np.arange(count), LENGTH, PAD_ID)
+    return Examples(store(folder, count, seed, scored=scored), np.arange(count), LENGTH, PAD_ID)
 
 
 ARCHITECTURES = ("encoder", "decoder", "imported")
@@ -57,12 +66,13 @@ def backbone(architecture: str) -> Transformer | Imported:
     return model
 
 
-def job(folder: Path, seed: int = 0) -> Job:
+def job(folder: Path, seed: int = 0, family: Family = CLASSES) -> Job:
     """A task of 200 training and 100 validation examples."""
+    scored = family is SCORES
     return Job(
-        train=examples(folder / "train", 200, 1),
-        validation=examples(folder / "validation", 100, 2),
-        labels=("low", "high"),
+        train=examples(folder / "train", 200, 1, scored=scored),
+        validation=examples(folder / "validation", 100, 2, scored=scored),
+        family=family,
         max_length=LENGTH,
         seed=seed,
         dtype=torch.float32,

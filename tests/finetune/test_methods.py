@@ -7,19 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from stages.errors import StageError
 from stages.finetune import methods
+from stages.finetune.examples import Examples
 from stages.finetune.methods import METHODS
-from stages.finetune.methods.probe import INVERSE_PENALTIES, features
-from stages.finetune.predict import probabilities
-from stages.finetune.tasks import classification
+from stages.finetune.methods.probe import features
+from stages.finetune.predict import Scorer, scores
+from stages.finetune.tasks.classification import INVERSE_PENALTIES
 from stages.model.classifier import Classifier, ClassifierConfig
-from tests.finetune.made import ARCHITECTURES, LENGTH, backbone, examples, job
+from tests.finetune.made import ARCHITECTURES, CLASSES, LENGTH, SCORES, TASK, backbone, examples, job
 
 RATES = {"learning_rate": 3e-3, "imported_learning_rate": 3e-3}
 FULL = {**RATES, "epochs": 4, "batch_size": 16, "warmup": 0.1, "weight_decay": 0.01, "patience": 3}
 OPTIONS = {"full": FULL}
+
+
+def probabilities(model: Scorer, some: Examples, dtype: torch.dtype) -> NDArray[np.float32]:
+    """Those of both classes."""
+    return scores(model, CLASSES, some, dtype)
 
 
 def fit(name: str, architecture: str, folder: Path):  # type: ignore[no-untyped-def]
@@ -34,12 +41,26 @@ def test_it_learns_a_made_task(name: str, architecture: str, tmp_path: Path) -> 
     """Nearly all held-out texts are told right, and the parameters are counted."""
     tuned = fit(name, architecture, tmp_path)
     test = examples(tmp_path / "test", 200, 3)
-    scores = probabilities(tuned.model, test, torch.float32)
-    assert scores.sum(1) == pytest.approx(1, abs=1e-5)
-    assert classification.metrics(test.labels, scores)["accuracy"] > 0.9
+    found = probabilities(tuned.model, test, torch.float32)
+    assert found.sum(1) == pytest.approx(1, abs=1e-5)
+    assert CLASSES.figures(test.labels, found)["accuracy"] > 0.9
     total = sum(parameter.numel() for parameter in tuned.model.parameters())
     assert 0 < tuned.trainable_parameters <= total
     assert (tuned.trainable_parameters == total) is (name == "full")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", METHODS)
+def test_it_learns_made_scores(name: str, architecture: str, tmp_path: Path) -> None:
+    """Far better than by chance; the epoch or depth that is kept is the best one on validation."""
+    kind = METHODS[name]
+    tuned = kind(kind.Options(**OPTIONS.get(name, {}))).fit(backbone(architecture), job(tmp_path, family=SCORES))
+    test = examples(tmp_path / "test", 200, 3, scored=True)
+    found = SCORES.figures(test.labels, scores(tuned.model, SCORES, test, torch.float32))
+    assert found["score"] == found["pearson"] > 0.85
+    validation = examples(tmp_path / "again", 100, 2, scored=True)
+    kept = SCORES.figures(validation.labels, scores(tuned.model, SCORES, validation, torch.float32))["score"]
+    assert kept == pytest.approx(max(row["score"] for row in tuned.curve), abs=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -71,7 +92,7 @@ def test_frozen_is_the_best_logistic_regression(tmp_path: Path) -> None:
     from sklearn.preprocessing import StandardScaler
 
     tuned, data, body = fit("frozen", "encoder", tmp_path), job(tmp_path), backbone("encoder")
-    reader = Classifier(body, ClassifierConfig(data.labels, tuple(body.depths), LENGTH)).eval()
+    reader = Classifier(body, ClassifierConfig(TASK.labels, tuple(body.depths), LENGTH)).eval()
     train, validation = (features(reader, part, torch.float32) for part in (data.train, data.validation))
     test = examples(tmp_path / "test", 200, 3)
     held_out = features(reader, test, torch.float32)
@@ -99,7 +120,7 @@ def test_full_begins_as_the_best_logistic_regression(architecture: str, tmp_path
     kind, data, body = METHODS["full"], job(tmp_path), backbone(architecture)
     tuned = kind(kind.Options(**{**FULL, **dict.fromkeys(RATES, 1e-12), "epochs": 1})).fit(backbone(architecture), data)
     body.shrink_embeddings()
-    reader = Classifier(body, ClassifierConfig(data.labels, tuple(body.depths), LENGTH)).eval()
+    reader = Classifier(body, ClassifierConfig(TASK.labels, tuple(body.depths), LENGTH)).eval()
     test = examples(tmp_path / "test", 200, 3)
     train, validation, held_out = (
         features(reader, part, torch.float32).reshape(len(part), -1) for part in (data.train, data.validation, test)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from stages import params, paths
+from stages import artifacts, params, paths, task
 from stages.compress import files as compressed_files
 from stages.compress.methods.int8_dynamic import Int8Dynamic
 from stages.finetune import examples
@@ -25,6 +25,7 @@ from stages.speed import models as speed
 from stages.tokenizer import encode
 from stages.tokenizer import files as tokenizer_files
 from stages.tokenizer import train as tokenizer_training
+from tests.finetune.made import TASK
 from tests.finetune.test_methods import FULL
 from tests.model import checkpoints
 from tests.training.toy import Silent
@@ -58,7 +59,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     made = params.parse(Params, content, "params.yaml")
     tokenizer_files.save(tokenizer_training.train(lambda: iter([["0123 4567 89"]]), made.tokenizer), paths.TOKENIZER)
     paths.task("imdb").mkdir(parents=True)
-    (paths.task("imdb") / paths.LABELS).write_text('["low", "high"]')
+    artifacts.write_json(paths.task("imdb") / task.FILE, TASK.model_dump())
     for seed, (split, count) in enumerate((("train", 300), ("validation", 100), ("test", 100))):
         sentences, labels = texts(count, seed)
         table = paths.task("imdb") / f"{split}.parquet"

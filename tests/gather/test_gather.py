@@ -23,6 +23,7 @@ from stages.params import Params
 from stages.pretrain import labelled, objectives, start
 from stages.pretrain.objectives.clm import CausalLM
 from stages.pretrain.run import Run, summary
+from stages.task import FILE, Task
 from stages.tokenizer import files as tokenizer_files
 from stages.tokenizer import train as tokenizer_training
 from tests.pretrain.corpus import write
@@ -61,7 +62,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for seed, part in enumerate(("train", "validation", "test")):
         write(paths.PACKED / part, 200, seed)
         token_store.write(paths.encoded("imdb") / part, [([2, 120, 3], 5)] * 4, np.array([0, 1, 0, 1]))
-    artifacts.write_json(paths.task("imdb") / paths.LABELS, ["negative", "positive"])
+    described = Task(family="classification", labels=("negative", "positive"), metric="accuracy")
+    artifacts.write_json(paths.task("imdb") / FILE, described.model_dump())
     model = LanguageModel(TransformerConfig(400, *(SIZES[name] for name in SIZES)))
     initialize(model, torch.Generator().manual_seed(7))
     files.save(tmp_path / "mine", model, paths.TOKENIZER)

@@ -34,7 +34,9 @@ def put(root: Path, name: str, value: float) -> None:
     (root / "MODELS" / "finetuned" / "imdb" / name / "model.safetensors").write_text(name)
     folder = root / "PREDICTIONS" / "finetuned" / "imdb" / name
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({"validation": {"accuracy": value}}))
+    (folder / "run.json").write_text(
+        json.dumps({"metric": "matthews", "validation": {"accuracy": 0.5, "matthews": value}})
+    )
 
 
 def test_the_best_listed_model_is_copied(runs: params.Params, tmp_path: Path) -> None:

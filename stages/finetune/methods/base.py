@@ -10,6 +10,7 @@ import torch
 
 from stages import params
 from stages.finetune.examples import Examples
+from stages.finetune.tasks.base import Family
 from stages.model.backbone import Backbone
 from stages.model.classifier import Classifier
 from stages.training.checkpoint import Checkpoint
@@ -18,11 +19,11 @@ from stages.training.loop import Observer
 
 @dataclass(frozen=True)
 class Job:
-    """What every method is given: data, class names, and how to compute."""
+    """What every method is given: data, what is asked of it, and how to compute."""
 
     train: Examples
     validation: Examples
-    labels: tuple[str, ...]
+    family: Family
     max_length: int
     seed: int
     dtype: torch.dtype

@@ -1,7 +1,8 @@
 """Full fine-tuning: every weight is trained (Devlin et al. 2019, BERT, §3.2).
 
-The head begins as a logistic regression on the features that are there (Kumar et al. 2022, Fine-Tuning Can Distort
-Pretrained Features, §4): one that knows nothing yet would turn them, in its first steps, into whatever it says.
+The head begins as a logistic (of scores, a ridge) regression on the features that are there (Kumar et al. 2022,
+Fine-Tuning Can Distort Pretrained Features, §4): one that knows nothing yet would turn them, in its first steps, into
+whatever it says.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ MAX_GRAD_NORM = 1.0
 
 
 class Full(Method):
-    """All weights, on the pooled states of all depths; the best epoch on validation is kept.
+    """All weights, on the pooled states of all depths; the epoch that scores best on validation is kept.
 
     Our embeddings start at the size of untrained ones, so that one learning rate fits whatever was pre-trained.
     """
 
     class Options(params.Section):
-        """``patience``: epochs without a better validation accuracy after which to stop.
+        """``patience``: epochs without a better score on validation after which to stop.
 
         ``imported_learning_rate``: of checkpoints that were trained elsewhere, whose embeddings are of another size.
         """
@@ -52,7 +53,7 @@ class Full(Method):
             warmup=self.options.warmup,
             decay=1.0,
             max_grad_norm=MAX_GRAD_NORM,
-            best_by="accuracy",
+            best_by="score",
             patience=self.options.patience,
         )
         is_own = isinstance(transformer, Transformer)
@@ -64,7 +65,9 @@ class Full(Method):
 
 def _probed(transformer: Backbone, job: Job) -> Classifier:
     """A classifier on all depths, with the head that fits their features best."""
-    model = Classifier(transformer, ClassifierConfig(job.labels, tuple(transformer.depths), job.max_length)).eval()
+    model = Classifier(
+        transformer, ClassifierConfig(job.family.task.labels, tuple(transformer.depths), job.max_length)
+    ).eval()
     train, validation = (probe.features(model, part, job.dtype) for part in (job.train, job.validation))
     probe.fit(train.reshape(len(train), -1), validation.reshape(len(validation), -1), job).give(model)
     return model

@@ -1,4 +1,4 @@
-"""A logistic regression on pooled features: the head of `frozen`, and where that of `full` begins."""
+"""A linear head on pooled features: the head of `frozen`, and where that of `full` begins."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from stages.finetune.examples import Examples
 from stages.finetune.methods.base import Job
+from stages.finetune.tasks.base import Head
 from stages.model.classifier import Classifier
-
-INVERSE_PENALTIES = (0.0003, 0.003, 0.03, 0.3)
-"""scikit-learn's C, on standardised features."""
 
 BATCH = 64
 
@@ -22,23 +20,16 @@ Features = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted head: logits are ``features @ weight.T + bias``.
+    """A fitted head, and its score on validation."""
 
-    Attributes:
-        accuracy: on validation.
-        weight: (classes, width).
-        bias: (classes,).
-    """
-
-    accuracy: float
-    weight: NDArray[np.float64]
-    bias: NDArray[np.float64]
+    score: float
+    head: Head
 
     @torch.no_grad()
     def give(self, model: Classifier) -> None:
         """Make it the model's head."""
-        model.classifier.weight.copy_(torch.from_numpy(self.weight))
-        model.classifier.bias.copy_(torch.from_numpy(self.bias))
+        model.classifier.weight.copy_(torch.from_numpy(self.head.weight))
+        model.classifier.bias.copy_(torch.from_numpy(self.head.bias))
 
 
 def features(reader: Classifier, examples: Examples, dtype: torch.dtype) -> Features:
@@ -54,34 +45,15 @@ def features(reader: Classifier, examples: Examples, dtype: torch.dtype) -> Feat
 
 def fit(train: Features, validation: Features, job: Job) -> Probe:
     """The best of several penalties on validation, from features (examples, width) of the job's examples."""
-    from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     mean, scale = train.mean(0), train.std(0) + 1e-6
-    inputs, held_out = (train - mean) / scale, (validation - mean) / scale
-    fitted = []
     with threadpool_limits(1):  # so that sums do not depend on the machine's number of cores
-        for penalty in INVERSE_PENALTIES:
-            head = LogisticRegression(C=penalty, max_iter=1000).fit(inputs, job.train.labels)
-            fitted.append((float(head.score(held_out, job.validation.labels)), head))
-    accuracy, head = max(fitted, key=lambda pair: pair[0])
-    weight, bias = _as_logits(head.coef_ / scale, head.intercept_ - head.coef_ @ (mean / scale))
-    return Probe(accuracy, *_spread(weight, bias, head.classes_, len(job.labels)))
+        standardized = job.family.heads((train - mean) / scale, job.train.labels)
+        heads = [Head(head.weight / scale, head.bias - head.weight @ (mean / scale)) for head in standardized]
+        return max((Probe(_score(head, validation, job), head) for head in heads), key=lambda probe: probe.score)
 
 
-def _as_logits(
-    weight: NDArray[np.float64], bias: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One row per class; of two classes scikit-learn gives only the log-odds of the second."""
-    if len(weight) > 1:
-        return weight, bias
-    return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-
-
-def _spread(
-    weight: NDArray[np.float64], bias: NDArray[np.float64], seen: NDArray[np.int64], classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows for all classes; one that the training examples lack is never predicted."""
-    rows, offsets = np.zeros((classes, weight.shape[1])), np.full(classes, -1e4)
-    rows[seen], offsets[seen] = weight, bias
-    return rows, offsets
+def _score(head: Head, features: Features, job: Job) -> float:
+    outputs = torch.from_numpy(features @ head.weight.T + head.bias)
+    return job.family.figures(job.validation.labels, job.family.scores(outputs).numpy())["score"]

@@ -1,1 +1,26 @@
-"""The families of downstream tasks, one file each."""
+"""The registry of families of downstream tasks, one file each; their metrics are in `stages.metrics`."""
+
+from __future__ import annotations
+
+from stages import task
+from stages.errors import StageError
+from stages.finetune.tasks.base import Family
+from stages.finetune.tasks.classification import Classification
+from stages.finetune.tasks.regression import Regression
+
+FAMILIES: dict[str, type[Family]] = {
+    "classification": Classification,
+    "regression": Regression,
+}
+
+
+def read(name: str) -> Family:
+    """The family of a task, knowing its labels.
+
+    Raises:
+        StageError: the task is missing or damaged.
+    """
+    described = task.read(name)
+    if described.family not in FAMILIES:
+        raise StageError(f"task {name}: nothing here learns {described.family!r}; there are: {', '.join(FAMILIES)}")
+    return FAMILIES[described.family](described)

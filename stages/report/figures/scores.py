@@ -1,4 +1,4 @@
-"""Accuracy of every objective: a panel for each task (columns) and tuning method (rows)."""
+"""The score of every objective: a panel for each task (columns) and tuning method (rows)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.evaluate.comparisons import BASELINE
-from stages.evaluate.metrics import COMPARED
 from stages.evaluate.schema import Row
 from stages.report.figures import style
-from stages.report.formats import percent
+from stages.report.formats import CORRELATIONS, percent
 from stages.report.inputs import Inputs
 from stages.report.results import Results
 
@@ -22,20 +21,19 @@ SEED_GAP = 0.16
 def scores(inputs: Inputs, results: Results) -> Figure:
     """Means as bars with their value, seeds as dots with their intervals over examples."""
     params = inputs.params
-    methods, tasks, objectives = params.finetune.methods, params.tasks, params.pretrain.objectives
+    methods, evaluations, objectives = params.finetune.methods, inputs.evaluations, params.pretrain.objectives
     figure = Figure(
-        figsize=(1.4 + 3.6 * len(tasks), 1.0 + len(methods) * (0.55 + 0.42 * len(objectives))),
+        figsize=(1.4 + 3.6 * len(evaluations), 1.0 + len(methods) * (0.55 + 0.42 * len(objectives))),
         layout="constrained",
     )
-    grid = figure.subplots(len(methods), len(tasks), squeeze=False, sharex="col", sharey=True)
+    grid = figure.subplots(len(methods), len(evaluations), squeeze=False, sharex="col", sharey=True)
     for row, method in enumerate(methods):
-        for column, task in enumerate(tasks):
-            axes = grid[row][column]
-            cells = {name: results.cell(name, task, method, COMPARED) for name in objectives}
+        for axes, evaluation in zip(grid[row], evaluations, strict=True):
+            cells = {name: results.cell(name, evaluation.task, method, evaluation.metric) for name in objectives}
             _panel(axes, cells, style.colors(objectives))
-            axes.set_title(f"{task} · {method}")
-    for axes in grid[-1]:
-        axes.set_xlabel("test accuracy, %")
+            axes.set_title(f"{evaluation.task} · {method}")
+    for axes, evaluation in zip(grid[-1], evaluations, strict=True):
+        axes.set_xlabel(f"test {evaluation.metric}, " + ("× 100" if evaluation.metric in CORRELATIONS else "%"))
     figure.supxlabel(
         "bar: mean over seeds   ·   dot and line: one seed, 95 % interval over test examples",
         fontsize=8,

@@ -25,7 +25,7 @@ def compression(inputs: Inputs, results: Results) -> Table:
     """One row a compressed model; quality in percent."""
     return Table(
         header=["task", "model", "compressor", "size before", "size after", "times smaller",
-                "accuracy before", "accuracy after", "kept", "difference", "95 % interval"],
+                "score before", "score after", "kept", "difference", "95 % interval"],
         rows=[
             _row(evaluation, item, *sizes(results, evaluation.task, item))
             for evaluation in inputs.evaluations

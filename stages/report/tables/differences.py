@@ -8,7 +8,7 @@ from stages.report.tables import Table
 
 
 def differences(inputs: Inputs) -> Table:
-    """Differences of mean accuracy in percentage points, with all that decides whether they are carried."""
+    """Differences of the mean score in points, with all that decides whether they are carried."""
     return Table(
         header=["task", "method", "objective", "against", "difference", "95 % interval", "by seed",
                 "p", "p (Holm)", "carried"],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from stages.evaluate.metrics import COMPARED, METRICS
-from stages.evaluate.schema import NONE
+from stages.evaluate.schema import NONE, Evaluation
 from stages.report.formats import code, spread
 from stages.report.inputs import Inputs
 from stages.report.results import Results
@@ -15,7 +14,6 @@ FLAG = "†"
 
 def scores(inputs: Inputs, results: Results, standings: list[Standing], method: str) -> Table:
     """Mean ± standard deviation over seeds in percent; a carried winner is bold, a flagged run marked."""
-    tasks = inputs.params.tasks
     winners = {(standing.task, standing.winner) for standing in standings if standing.method == method}
     flagged = {
         (evaluation.task, flag.objective)
@@ -24,16 +22,19 @@ def scores(inputs: Inputs, results: Results, standings: list[Standing], method: 
         if flag.method == method and flag.compressor == NONE
     }
 
-    def cell(objective: str, task: str, metric: str) -> str:
+    def cell(objective: str, evaluation: Evaluation, metric: str) -> str:
+        task = evaluation.task
         text = spread([row.value for row in results.cell(objective, task, method, metric)], 1, scale=100)
-        if metric == COMPARED and (task, objective) in winners:
+        if metric == evaluation.metric and (task, objective) in winners:
             text = f"**{text}**"
         return text + (FLAG if (task, objective) in flagged else "")
 
+    columns = [(evaluation, metric) for evaluation in inputs.evaluations for metric in evaluation.metrics]
+
     return Table(
-        header=["objective", *(f"{task} {metric}" for task in tasks for metric in METRICS)],
+        header=["objective", *(f"{evaluation.task} {metric}" for evaluation, metric in columns)],
         rows=[
-            [code(objective), *(cell(objective, task, metric) for task in tasks for metric in METRICS)]
+            [code(objective), *(cell(objective, *column) for column in columns)]
             for objective in inputs.params.pretrain.objectives
         ],
     )
