@@ -14,6 +14,9 @@ from rich.text import Text
 
 from flows.run_stage import Outcome, Result
 
+NAMED = 8
+"""Stages that a line lists by name."""
+
 STYLES = {Result.RAN: "green", Result.FAILED: "bold red", Result.STOPPED: "yellow"}
 
 LAST_BYTES = 1000
@@ -46,7 +49,8 @@ class Progress:
     def skipped(self, stages: Sequence[str]) -> None:
         """These stages were not run, for something that they need failed."""
         if stages:
-            self._print(f"not run, as what they need failed: {', '.join(stages)}", "yellow")
+            more = f" and {len(stages) - NAMED} more" if len(stages) > NAMED else ""
+            self._print(f"not run, as what they need failed: {', '.join(stages[:NAMED])}{more}", "yellow")
 
     def __rich__(self) -> Group:
         """One line for each running stage; called on every refresh of the screen."""

@@ -81,9 +81,11 @@ def _run(stage: str, log: Path, stop: Event) -> int:
     """Run DVC once; its exit code, or `STOPPED`.
 
     A file takes its output, for a pipe would break DVC if this process died. The child's threads
-    sleep while they wait, for other stages share the cores (see `stages`).
+    sleep while they wait, for other stages share the cores (see `stages`). A ``python`` in a stage's
+    command is the one that runs this, whether or not its environment is activated.
     """
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    path = os.environ.get("PATH", os.defpath)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         child = subprocess.Popen(
@@ -92,7 +94,7 @@ def _run(stage: str, log: Path, stop: Event) -> int:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "GOMP_SPINCOUNT": "0"},
+            env={**os.environ, "GOMP_SPINCOUNT": "0", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}"},
         )
     while child.poll() is None and not stop.is_set():
         stop.wait(POLL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -63,6 +64,14 @@ def test_every_way_a_stage_can_end(project: Project, monkeypatch: pytest.MonkeyP
     assert outcome.result is Result.FAILED
     assert "broken on purpose" in outcome.detail
     assert "hello" in log.read_text()
+
+
+def test_a_stage_has_the_python_that_runs_the_flow(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its environment is not activated."""
+    monkeypatch.setitem(os.environ, "PATH", "/usr/bin:/bin")
+    (project.root / "work.py").write_text("import pathlib, sys; pathlib.Path('top').write_text(sys.prefix)")
+    assert run_stage("top", log_file(project.root / "logs", "top"), threading.Event()).result is Result.RAN
+    assert (project.root / "top").read_text() == sys.prefix
 
 
 def test_threads_of_a_stage_do_not_spin(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
