@@ -12,7 +12,7 @@ from stages import metrics
 from stages.evaluate import bootstrap, comparisons
 from stages.evaluate.bootstrap import Replicates
 from stages.evaluate.comparisons import Group, Yardstick
-from stages.evaluate.runs import Record, Run
+from stages.evaluate.runs import Listed, Record, Run
 from stages.evaluate.schema import NONE, Compression, Evaluation, Flag, Row
 from stages.metrics.base import Answers, Metrics
 from stages.params import Params
@@ -44,15 +44,17 @@ class Measured:
         return self.runs[0].record.metric
 
 
-def evaluate(params: Params, task: str, runs: Sequence[Run]) -> Evaluation:
-    """Measure and compare the runs of a task, as `stages.evaluate.runs.read` returns them."""
+def evaluate(params: Params, task: str, listed: Listed) -> Evaluation:
+    """Measure and compare the runs of a task."""
+    runs = listed.runs
     measured = _measure(task, runs, params.evaluate.bootstrap)
-    groups = [_group(measured, params, method) for method in params.finetune.methods]
+    groups = [group for method in params.finetune.methods if (group := _group(measured, params, method)).objectives]
     return Evaluation(
         task=task,
         metrics=list(measured.metrics.names),
         metric=measured.metric,
         rows=[row for place in range(len(runs)) for row in _rows(measured, place)],
+        inapplicable=listed.inapplicable,
         flags=[flag(run) for run in runs if is_degenerate(run)],
         comparisons=comparisons.compare(groups, Yardstick(measured.metric, measured.metrics, measured.labels)),
         compressions=_compressions(measured),
@@ -117,9 +119,10 @@ def _rows(measured: Measured, place: int) -> list[Row]:
 
 
 def _group(measured: Measured, params: Params, method: str) -> Group:
-    objectives, seeds = params.pretrain.objectives, params.seeds
+    seeds = params.seeds
     place = {_key(run.record): index for index, run in enumerate(measured.runs) if run.record.compressor == NONE}
-    chosen = np.array([[place[name, method, seed] for seed in seeds] for name in objectives])
+    objectives = [name for name in params.pretrain.objectives if all((name, method, seed) in place for seed in seeds)]
+    chosen = np.array([[place[name, method, seed] for seed in seeds] for name in objectives], dtype=np.int64)
     predictions = np.stack([run.predictions.predictions for run in measured.runs])
     flagged = np.array([is_degenerate(run) for run in measured.runs])
     return Group(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ConfigDict, FiniteFloat
@@ -13,8 +14,12 @@ from stages import artifacts, paths
 from stages.errors import StageError
 from stages.evaluate import predictions
 from stages.evaluate.predictions import Predictions
-from stages.evaluate.schema import NONE
+from stages.evaluate.schema import NONE, Inapplicable
 from stages.params import Params, Section, parse
+
+RUN = "run.json"
+INAPPLICABLE = "inapplicable"
+"""The key of a run that there cannot be: beside it are no predictions, and it says why."""
 
 
 class Record(Section):
@@ -55,19 +60,30 @@ class Run:
     predictions: Predictions
 
 
-def read(params: Params, task: str) -> list[Run]:
+@dataclass(frozen=True)
+class Listed:
+    """What became of the runs that `params.yaml` lists: those that answered, and those that there cannot be."""
+
+    runs: list[Run]
+    inapplicable: list[Inapplicable]
+
+
+def read(params: Params, task: str) -> Listed:
     """The runs of a task, uncompressed ones first, in the order of `params.yaml`.
 
     Raises:
         StageError: the task is not listed, a run is missing or damaged, or two runs did not answer
-            the same test examples.
+            the same test examples, or none answered.
     """
     if task not in params.tasks:
         raise StageError(f"{task!r} is not in params.yaml: tasks ({', '.join(params.tasks)})")
-    runs = _finetuned(params, task) + _compressed(params, task)
+    found, inapplicable = _finetuned(params, task)
+    runs = found + _compressed(params, task)
+    if not found:
+        raise StageError(f"{task}: no method fits any objective: {inapplicable[0].reason}")
     for run in runs:
         _check_same_examples(runs[0], run)
-    return runs
+    return Listed(runs, inapplicable)
 
 
 def _finetuned_folders(params: Params, task: str) -> dict[tuple[str, str, int], Path]:
@@ -76,13 +92,16 @@ def _finetuned_folders(params: Params, task: str) -> dict[tuple[str, str, int], 
     return {run: folder / "{}-{}-{}".format(*run) for run in runs}
 
 
-def _finetuned(params: Params, task: str) -> list[Run]:
-    runs = []
+def _finetuned(params: Params, task: str) -> tuple[list[Run], list[Inapplicable]]:
+    runs, inapplicable = [], []
     for (objective, method, seed), folder in _finetuned_folders(params, task).items():
+        if reason := _content(folder, "finetune").get(INAPPLICABLE):
+            inapplicable.append(Inapplicable(objective=objective, method=method, seed=seed, reason=reason))
+            continue
         run = _read(folder, "finetune")
         _check_identity(run.record, (objective, task, method, NONE, seed), folder)
         runs.append(run)
-    return runs
+    return runs, inapplicable
 
 
 def _compressed(params: Params, task: str) -> list[Run]:
@@ -102,11 +121,15 @@ def _compressed(params: Params, task: str) -> list[Run]:
 
 
 def _read(folder: Path, stage: str) -> Run:
+    record = parse(Record, _content(folder, stage), str(folder / RUN))
+    return Run(record, predictions.read(folder / "predictions.parquet", record.family))
+
+
+def _content(folder: Path, stage: str) -> dict[str, Any]:
     if not folder.is_dir():
         raise StageError(f"{folder} is missing: the {stage} stage writes it; run `dvc repro`")
-    file = folder / "run.json"
-    record = parse(Record, artifacts.read_json(file), str(file))
-    return Run(record, predictions.read(folder / "predictions.parquet", record.family))
+    content: dict[str, Any] = artifacts.read_json(folder / RUN)
+    return content
 
 
 def _check_identity(record: Record, expected: tuple[str, str, str, str, int], folder: Path) -> None:

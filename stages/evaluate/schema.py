@@ -40,6 +40,15 @@ class Flag(Section):
     reason: str
 
 
+class Inapplicable(Section):
+    """A run that there cannot be, for the method does not fit what the objective makes, and why."""
+
+    objective: str
+    method: str
+    seed: int
+    reason: str
+
+
 class SeedDifference(Section):
     """The difference with one seed, and of classes the p-value of the exact McNemar test on its test examples."""
 
@@ -95,6 +104,7 @@ class Evaluation(Section):
     metrics: list[str]
     metric: str
     rows: list[Row]
+    inapplicable: list[Inapplicable]
     flags: list[Flag]
     comparisons: list[Comparison]
     compressions: list[Compression]

@@ -8,6 +8,7 @@ from statistics import mean, stdev
 from stages.params import Budget
 
 MINUS = "−"
+ABSENT = "–"
 
 
 def number(value: float, digits: int) -> str:
@@ -52,12 +53,14 @@ def interval(lower: float, upper: float) -> str:
 def p_value(p: float | None) -> str:
     """``0.012``; nothing is told apart below 0.001."""
     if p is None:
-        return "–"
+        return ABSENT
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def count(values: Sequence[float]) -> str:
     """A whole number, or its range where seeds or tasks differ."""
+    if not values:
+        return ABSENT
     low, high = min(values), max(values)
     return f"{low:,.0f}" if low == high else f"{low:,.0f}–{high:,.0f}"
 
@@ -76,8 +79,10 @@ def budget(settings: Budget) -> str:
     return f"{settings.seconds:g} seconds"
 
 
-def mebibytes(size: float) -> str:
+def mebibytes(size: float | None) -> str:
     """``3.41 MiB``."""
+    if size is None:
+        return ABSENT
     return f"{number(size / 2**20, 2)} MiB"
 
 

@@ -126,6 +126,7 @@ def _evaluation(params: Params, task: str) -> Evaluation:
     path = paths.METRICS / "evaluate" / f"{task}.json"
     evaluation = _figures(Evaluation, path)
     found = {(row.objective, row.method, row.seed) for row in evaluation.rows if row.compressor == NONE}
+    found |= {(run.objective, run.method, run.seed) for run in evaluation.inapplicable}
     listed = set(product(params.pretrain.objectives, params.finetune.methods, params.seeds))
     compressors = [compression.compressor for compression in evaluation.compressions]
     if evaluation.task != task or found != listed or compressors != params.compress.compressors:

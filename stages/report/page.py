@@ -35,9 +35,10 @@ def render(inputs: Inputs, results: Results) -> str:
 def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
     params = inputs.params
     standings = [
-        standing(evaluation, results, params.pretrain.objectives, method)
+        found
         for evaluation in inputs.evaluations
         for method in params.finetune.methods
+        if (found := standing(evaluation, results, params.pretrain.objectives, method))
     ]
     return {
         "params": params,
@@ -48,6 +49,7 @@ def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "compression_verdicts": _compression_verdicts(inputs, results),
         "scores": [(method, scores.scores(inputs, results, standings, method)) for method in params.finetune.methods],
         "flags": _flags(inputs),
+        "inapplicable": _inapplicable(inputs),
         "differences": differences.differences(inputs),
         "pretraining": pretraining.pretraining(inputs, results),
         "continual": continual.continual(inputs),
@@ -87,6 +89,14 @@ def _flags(inputs: Inputs) -> list[str]:
         for evaluation in inputs.evaluations
         for flag in evaluation.flags
     ]
+
+
+def _inapplicable(inputs: Inputs) -> list[str]:
+    """Why cells are empty, each reason once."""
+    runs = [run for evaluation in inputs.evaluations for run in evaluation.inapplicable]
+    return list(
+        dict.fromkeys(f"{formats.code(run.method)} of {formats.code(run.objective)}: {run.reason}" for run in runs)
+    )
 
 
 def settings(params: Params) -> dict[str, Any]:

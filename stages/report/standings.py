@@ -29,10 +29,12 @@ class Standing:
         return self.best if self.lead is not None and self.lead.carried else None
 
 
-def standing(evaluation: Evaluation, results: Results, objectives: list[str], method: str) -> Standing:
-    """The standing of one task and tuning method."""
-    means = {name: _mean(results, name, evaluation, method) for name in objectives}
-    ranked = sorted(objectives, key=lambda name: -means[name])
+def standing(evaluation: Evaluation, results: Results, objectives: list[str], method: str) -> Standing | None:
+    """The standing of one task and tuning method; none if the method fits no objective."""
+    means = {name: mean(values) for name in objectives if (values := _values(results, name, evaluation, method))}
+    ranked = sorted(means, key=lambda name: -means[name])
+    if not ranked:
+        return None
     comparisons = [comparison for comparison in evaluation.comparisons if comparison.method == method]
     return Standing(
         task=evaluation.task,
@@ -45,8 +47,8 @@ def standing(evaluation: Evaluation, results: Results, objectives: list[str], me
     )
 
 
-def _mean(results: Results, objective: str, evaluation: Evaluation, method: str) -> float:
-    return mean(row.value for row in results.cell(objective, evaluation.task, method, evaluation.metric))
+def _values(results: Results, objective: str, evaluation: Evaluation, method: str) -> list[float]:
+    return [row.value for row in results.cell(objective, evaluation.task, method, evaluation.metric)]
 
 
 def _are(comparison: Comparison, names: list[str]) -> bool:

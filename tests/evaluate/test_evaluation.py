@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from stages import artifacts, params, paths
+from stages.errors import StageError
 from stages.evaluate import __main__, evaluation, runs
 from stages.evaluate.schema import Evaluation
 from stages.params import Params
@@ -94,3 +95,35 @@ def test_the_command_writes_the_same_bytes_twice(settings: Params, monkeypatch: 
     assert tracked.summaries[-1]["frozen.clm.accuracy"] == means["frozen"]["clm"]["accuracy"]
     content = artifacts.read_json(paths.METRICS / "evaluate/imdb.json")
     assert params.parse(Evaluation, content, "imdb.json").task == "imdb"
+
+
+def make_inapplicable(*names: str) -> None:
+    """Let these runs have no predictions, and say why."""
+    for name in names:
+        folder = paths.PREDICTIONS / "finetuned/imdb" / name
+        (folder / "predictions.parquet").unlink()
+        artifacts.write_json(folder / "run.json", {"inapplicable": "it has no head"})
+
+
+def test_runs_that_there_cannot_be_are_left_out(settings: Params) -> None:
+    """Their objective is compared with nothing under that method, and everything else as before."""
+    before = evaluation.evaluate(settings, "imdb", runs.read(settings, "imdb"))
+    make_inapplicable("mlm-full-0", "mlm-full-1")
+    after = evaluation.evaluate(settings, "imdb", runs.read(settings, "imdb"))
+    assert [(run.objective, run.method, run.seed) for run in after.inapplicable] == [
+        ("mlm", "full", 0),
+        ("mlm", "full", 1),
+    ]
+    assert after.rows == [row for row in before.rows if (row.objective, row.method) != ("mlm", "full")]
+    pairs = {(item.objective, item.against) for item in after.comparisons if item.method == "full"}
+    assert pairs == {("clm", "scratch")}
+    assert len([item for item in after.comparisons if item.method == "frozen"]) == 3
+
+
+def test_a_task_that_nobody_can_answer_is_named(settings: Params) -> None:
+    chosen = settings.model_copy(
+        update={"seeds": [0], "compress": settings.compress.model_copy(update={"compressors": []})}
+    )
+    make_inapplicable(*(f"{name}-{method}-0" for name in ("scratch", "mlm", "clm") for method in ("frozen", "full")))
+    with pytest.raises(StageError, match="no method fits any objective: it has no head"):
+        runs.read(chosen, "imdb")

@@ -20,7 +20,7 @@ RUN = Path("finetuned/imdb/mlm-frozen-0")
 def test_runs_come_in_the_order_of_the_params_and_leftovers_are_ignored(settings: Params) -> None:
     leftover = paths.PREDICTIONS / "finetuned/imdb/rtd-frozen-0"
     leftover.mkdir()
-    found = [run.record.name for run in runs.read(settings, "imdb")]
+    found = [run.record.name for run in runs.read(settings, "imdb").runs]
     assert found[:4] == ["scratch-frozen-0", "scratch-frozen-1", "scratch-full-0", "scratch-full-1"]
     assert found[-1] == "clm-frozen-0 + int8_dynamic"
     assert len(found) == 13
@@ -107,10 +107,10 @@ def test_predictions_that_cannot_be_scored_are_refused(
 
 
 def test_the_order_of_rows_does_not_matter(settings: Params) -> None:
-    before = runs.read(settings, "imdb")
+    before = runs.read(settings, "imdb").runs
     file = paths.PREDICTIONS / RUN / "predictions.parquet"
     pd.read_parquet(file).sample(frac=1, random_state=0).to_parquet(file, index=False)
-    for old, new in zip(before, runs.read(settings, "imdb"), strict=True):
+    for old, new in zip(before, runs.read(settings, "imdb").runs, strict=True):
         np.testing.assert_array_equal(old.predictions.predictions, new.predictions.predictions)
 
 

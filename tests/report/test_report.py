@@ -98,6 +98,30 @@ def test_the_table_holds_the_numbers_of_the_csv(settings: Params, method: str) -
                 assert float(spread) == pytest.approx(stdev(values), abs=0.051)
 
 
+def test_cells_of_runs_that_there_cannot_be_are_empty(settings: Params) -> None:
+    """And the page says why; what was measured stays as it was."""
+    before = table(page(settings), "### `full`")
+
+    def drop(content: dict[str, Any]) -> None:
+        gone = {(row["objective"], row["method"], row["seed"]) for row in content["rows"]}
+        gone = {run for run in gone if run[:2] == ("mlm", "full")}
+        content["rows"] = [row for row in content["rows"] if (row["objective"], row["method"], row["seed"]) not in gone]
+        content["inapplicable"] = [
+            {"objective": objective, "method": method, "seed": seed, "reason": "it has no head"}
+            for objective, method, seed in sorted(gone)
+        ]
+
+    change("imdb", drop)
+    text = page(settings)
+    assert "- `full` of `mlm`: it has no head\n" in text
+    for old, new in zip(before, table(text, "### `full`"), strict=True):
+        is_gone = old["objective"] == "`mlm`"
+        for column in old:
+            kept = column == "objective" or not column.startswith("imdb") or not is_gone
+            assert new[column].strip("*") == (old[column].strip("*") if kept else "–")
+    assert built(settings)["figures/scores.svg"]
+
+
 def test_pretraining_and_compression_hold_the_numbers_of_the_csv(settings: Params) -> None:
     text = page(settings)
     rows = list(csv.DictReader(io.StringIO(to_csv(collect(inputs.read(settings))))))

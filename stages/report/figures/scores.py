@@ -26,10 +26,11 @@ def scores(inputs: Inputs, results: Results) -> Figure:
         figsize=(1.4 + 3.6 * len(evaluations), 1.0 + len(methods) * (0.55 + 0.42 * len(objectives))),
         layout="constrained",
     )
-    grid = figure.subplots(len(methods), len(evaluations), squeeze=False, sharex="col", sharey=True)
+    grid = figure.subplots(len(methods), len(evaluations), squeeze=False, sharex="col", sharey="row")
     for row, method in enumerate(methods):
         for axes, evaluation in zip(grid[row], evaluations, strict=True):
-            cells = {name: results.cell(name, evaluation.task, method, evaluation.metric) for name in objectives}
+            found = {name: results.cell(name, evaluation.task, method, evaluation.metric) for name in objectives}
+            cells = {name: rows for name, rows in found.items() if rows}
             _panel(axes, cells, style.colors(objectives))
             axes.set_title(f"{evaluation.task} · {method}")
     for axes, evaluation in zip(grid[-1], evaluations, strict=True):

@@ -22,7 +22,7 @@ def models(inputs: Inputs, results: Results) -> Table:
                 code(objective),
                 count(values(objective, method, "parameters")),
                 count(values(objective, method, "trainable_parameters")),
-                mebibytes(max(values(objective, method, "bytes"))),
+                mebibytes(max(values(objective, method, "bytes"), default=None)),
             ]
             for method in inputs.params.finetune.methods
             for objective in inputs.params.pretrain.objectives

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.evaluate.schema import NONE, Evaluation
-from stages.report.formats import code, spread
+from stages.report.formats import ABSENT, code, spread
 from stages.report.inputs import Inputs
 from stages.report.results import Results
 from stages.report.standings import Standing
@@ -24,7 +24,10 @@ def scores(inputs: Inputs, results: Results, standings: list[Standing], method: 
 
     def cell(objective: str, evaluation: Evaluation, metric: str) -> str:
         task = evaluation.task
-        text = spread([row.value for row in results.cell(objective, task, method, metric)], 1, scale=100)
+        values = [row.value for row in results.cell(objective, task, method, metric)]
+        if not values:
+            return ABSENT
+        text = spread(values, 1, scale=100)
         if metric == evaluation.metric and (task, objective) in winners:
             text = f"**{text}**"
         return text + (FLAG if (task, objective) in flagged else "")
