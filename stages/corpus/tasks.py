@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import artifacts, metrics
+from stages import artifacts
+from stages import task as task_files
 from stages.corpus import cut, fingerprints
 from stages.corpus.fingerprints import Fingerprints
 from stages.corpus.held_out import HeldOut, RowPrints, stands_in
@@ -27,8 +28,6 @@ from stages.corpus.rows import Rows, task_rows
 from stages.corpus.sets import TaskWriter
 from stages.errors import StageError
 from stages.params import Data, Params, Source, SourceTask
-from stages.task import FILE as DESCRIPTION
-from stages.task import Task as Description
 
 
 class Fate(IntEnum):
@@ -216,14 +215,8 @@ def write(task: Task, held_out_elsewhere: Sequence[Index], folder: Path) -> list
     for name, writer in zip(cut.SPLITS, writers, strict=True):
         if not writer.rows:
             raise StageError(f"task {task.name}: no row is left for {name}: give more rows, or a larger share")
-    _describe(task, folder)
+    artifacts.write_json(folder / task_files.FILE, task_files.describe(task.source, task.entry).model_dump())
     return writers
-
-
-def _describe(task: Task, folder: Path) -> None:
-    family, labels = task.source.family, tuple(task.source.labels)
-    description = Description(family=family, labels=labels, metric=task.entry.metric or metrics.of(family).names[0])
-    artifacts.write_json(folder / DESCRIPTION, description.model_dump())
 
 
 def _drop_held_out(

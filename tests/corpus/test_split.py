@@ -228,7 +228,8 @@ def test_duplicates_and_contradictions(raw: Raw, settings: Settings, sentences: 
 
 def test_labels_by_name_by_index_and_scores(raw: Raw, settings: Settings, sentences: Sentences) -> None:
     batch = sentences(200)
-    reviews = {**REVIEWS, "tasks": {"reviews": {"metric": "matthews"}}}
+    prompt = {"template": "{text} It was {word}.", "words": {"good": "great", "bad": "not so good"}}
+    reviews = {**REVIEWS, "tasks": {"reviews": {"metric": "matthews", "prompt": prompt}}}
     raw("names", text=batch, label=["good" if label else "bad" for label in labels(batch)])
     raw("scores", text=(other := sentences(200, seed=2)), label=[len(text) / 8 for text in other])
     scores = {"label": "label", "score": True, "tasks": {"scores": {}}}
@@ -241,8 +242,13 @@ def test_labels_by_name_by_index_and_scores(raw: Raw, settings: Settings, senten
         assert list(numbers["label"]) == [len(text) / 8 for text in numbers["text"]]
         counted = metrics()["sets"][f"reviews/{name}"]["labels"]
         assert counted == {"bad": sum(classes["label"] == 0), "good": sum(classes["label"] == 1)}
-    assert task.read("reviews") == task.Task(family="classification", labels=("bad", "good"), metric="matthews")
-    assert task.read("scores") == task.Task(family="regression", labels=(), metric="pearson")
+    words, template = ("not so good", "great"), "{text} It was {word}."
+    assert task.read("reviews") == task.Task(
+        family="classification", labels=("bad", "good"), metric="matthews", template=template, words=words
+    )
+    assert task.read("scores") == task.Task(
+        family="regression", labels=(), metric="pearson", template="{text} : {word}.", words=()
+    )
 
 
 def test_where_keeps_a_tasks_own_rows(raw: Raw, settings: Settings, sentences: Sentences) -> None:
