@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from stages import params
 
 ROPE_THETA = 10_000.0
 NORM_EPS = 1e-5
 MAX_POSITIONS = 4096  # rotary positions have no table to outgrow; this is only what the export declares
+
+ScoringMode = Literal["causal", "pseudo"]
+"""A sentence's likelihood from left to right, and its pseudo-likelihood, each token given all others."""
 
 
 @dataclass(frozen=True)

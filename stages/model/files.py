@@ -8,7 +8,7 @@ another stack by this block, so of an encoder–decoder it opens the encoder; th
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,24 +20,27 @@ from torch import Tensor
 
 from stages.artifacts import atomic_folder, read_json, write_json
 from stages.errors import StageError
-from stages.model.config import MAX_POSITIONS, NORM_EPS, ROPE_THETA, TransformerConfig
+from stages.model.config import MAX_POSITIONS, NORM_EPS, ROPE_THETA, ScoringMode, TransformerConfig
 from stages.model.transformer import EncoderDecoder, LanguageModel
 
 SUFFIX = ".safetensors"
 CONFIG, WEIGHTS, DECODER = "config.json", f"model{SUFFIX}", f"decoder{SUFFIX}"
+SCORING = "scoring"
 SPECIAL_TOKENS = {"pad_token_id": 0, "cls_token_id": 2, "bos_token_id": 2, "sep_token_id": 3, "eos_token_id": 3}
 MODEL_TYPES, HEAD = {False: "modernbert", True: "modernbert-decoder"}, {False: "head", True: "lm_head"}
 """What transformers calls an encoder and a decoder, and the prediction head of each."""
 
 
-def save(folder: Path, model: LanguageModel, tokenizer: Path | None = None) -> None:
+def save(
+    folder: Path, model: LanguageModel, tokenizer: Path | None = None, scoring: Sequence[ScoringMode] = ()
+) -> None:
     """Write ``config.json``, ``model.safetensors`` and a copy of the tokenizer's files.
 
-    What an objective added to the model for its own use is left out.
+    What an objective added to the model for its own use is left out. ``scoring`` says how its head finds texts likely.
     """
     config, state = model.config, model.state_dict()
     with atomic_folder(folder) as temporary:
-        write_json(temporary / CONFIG, transformers_config(config))
+        write_json(temporary / CONFIG, {**transformers_config(config), SCORING: list(scoring)})
         parts = ("model.",) if config.num_decoder_layers else ("model.", "head.")
         save_weights(temporary / WEIGHTS, to_transformers(_select(state, parts), config.causal))
         if config.num_decoder_layers:
@@ -117,6 +120,11 @@ def is_own(folder: Path) -> bool:
     """Whether a model is of this project's block; of stock architectures, T5 alone has a key of the same name."""
     content = read_json(folder / CONFIG)
     return content.get("model_type") in MODEL_TYPES.values() and "num_decoder_layers" in content
+
+
+def scoring(folder: Path) -> tuple[ScoringMode, ...]:
+    """How the head of a model finds texts likely; no way where it was not trained to, or trained elsewhere."""
+    return tuple(read_json(folder / CONFIG).get(SCORING, ()))
 
 
 def load_config(folder: Path) -> TransformerConfig:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from stages.model.config import ScoringMode
 from stages.model.transformer import LanguageModel
 
-Mode = Literal["causal", "pseudo"]
 Ids = tuple[int, ...]
 TEXT, TEXT_PAIR, WORD = -1, -2, -3
 """Places in a pattern that are filled."""
@@ -37,7 +36,7 @@ class Prompt:
         mask: the token that hides another.
     """
 
-    mode: Mode
+    mode: ScoringMode
     pattern: Ids
     words: tuple[Ids, ...]
     demonstrations: Ids

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stages import artifacts, paths
 from stages.model import files
-from stages.model.config import TransformerConfig
+from stages.model.config import ScoringMode, TransformerConfig
 from stages.model.transformer import LanguageModel, initialize
 from stages.params import Params
 from stages.pretrain import budget, curriculum, start
@@ -34,14 +34,18 @@ SPENT = ("step", "tokens", "flops")
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A trained model, and the curve of its run: the phases' curves one after another, numbered from 0."""
+    """A trained model, and the curve of its run: the phases' curves one after another, numbered from 0.
+
+    ``scoring``: how the model finds texts likely, as its last phase leaves it.
+    """
 
     model: LanguageModel
     curve: Curve
+    scoring: Sequence[ScoringMode]
 
     def save(self, target: Path) -> tuple[Curve, int]:
         """Write the model with its tokenizer; the curve, and the number of parameters."""
-        files.save(target, self.model, tokenizer=paths.TOKENIZER)
+        files.save(target, self.model, paths.TOKENIZER, self.scoring)
         return self.curve, sum(tensor.numel() for tensor in files.load(target).parameters())
 
 
@@ -97,7 +101,8 @@ class Run:
         for number, (phase, checkpoint) in enumerate(zip(self._phases, self._checkpoints, strict=True)):
             model = self._model(phase.objective, weights)
             curve = [row | {"phase": number} for row in self._train(phase, model, checkpoint, observer, dtype)]
-            result = Pretrained(model, _continued(result.curve if result else [], curve))
+            curve = _continued(result.curve if result else [], curve)
+            result = Pretrained(model, curve, phase.objective.scoring)
             weights = model.state_dict()
         assert result is not None
         return result

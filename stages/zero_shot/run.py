@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from stages import paths
 from stages.model import files
+from stages.model.config import ScoringMode
 from stages.params import Params
-from stages.pretrain import curriculum
-from stages.pretrain.objectives.base import ScoringMode
 from stages.tokenizer import files as tokenizer_files
-from stages.tokenizer.vocabulary import Vocabulary
 from stages.training import device, precision
 from stages.zero_shot import pairs, scoring
 from stages.zero_shot.accuracy import accuracies
@@ -17,22 +15,15 @@ from stages.zero_shot.schema import Accuracies, ZeroShot
 
 
 def zero_shot(settings: Params, source: str, objective: str, seed: int) -> ZeroShot:
-    """Score all pairs in each mode that the objective's models are made for.
+    """Score all pairs in each mode that the model is made for.
 
     Raises:
-        StageError: the model or the pairs are missing or damaged, or there is no such objective.
+        StageError: the model or the pairs are missing or damaged.
     """
     found, equal = pairs.read(source)
-    modes = _modes(settings, objective)
+    modes = files.scoring(paths.pretrained(objective, seed))
     measured = _measure(settings, found, modes, objective, seed) if modes else {}
     return ZeroShot(objective=objective, seed=seed, source=source, equal_pairs=equal, modes=measured)
-
-
-def _modes(settings: Params, objective: str) -> tuple[ScoringMode, ...]:
-    """Those of the objective that was trained last; a checkpoint that was taken as it is has none."""
-    vocabulary = Vocabulary.of(tokenizer_files.load(paths.TOKENIZER), settings.tokenizer.vocab_size)
-    phases = curriculum.read(settings, objective, vocabulary).phases
-    return phases[-1].objective.scoring if phases else ()
 
 
 def _measure(

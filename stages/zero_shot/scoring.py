@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from stages import progress
 from stages.model import visibility
+from stages.model.config import ScoringMode
 from stages.model.transformer import LanguageModel
-from stages.pretrain.objectives.base import ScoringMode
 from stages.tokenizer.special import MASK_ID, SEP_ID
 
 TOKENS, LOGITS = 2**13, 2**21

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from stages.model.config import TransformerConfig
-from stages.model.prompted import TEXT, TEXT_PAIR, WORD, Mode, Prompt, Prompted
+from stages.model.config import ScoringMode, TransformerConfig
+from stages.model.prompted import TEXT, TEXT_PAIR, WORD, Prompt, Prompted
 from stages.model.transformer import LanguageModel, initialize
 
 VOCABULARY, SEP, MASK = 60, 3, 4
@@ -32,7 +32,7 @@ def model() -> LanguageModel:
     return made.eval()
 
 
-def prompt(mode: Mode, words: str = "single", demonstrations: tuple[int, ...] = (), length: int = 64) -> Prompt:
+def prompt(mode: ScoringMode, words: str = "single", demonstrations: tuple[int, ...] = (), length: int = 64) -> Prompt:
     """``text : word .`` with ids for the signs."""
     return Prompt(mode, (TEXT, 10, WORD, 11), WORDS[words], demonstrations, length, SEP, MASK)
 

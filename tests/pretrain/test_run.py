@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stages import artifacts, params, paths
+from stages.model import files
 from stages.params import Params
 from stages.pretrain.run import Run
 from stages.tokenizer import files as tokenizer_files
@@ -85,6 +86,13 @@ def test_a_phase_starts_from_the_weights_of_the_one_before(settings: Params, mon
     first, left, taken_up, _ = seen
     assert any(not torch.equal(first[name], left[name]) for name in left)
     assert all(torch.equal(left[name], taken_up[name]) for name in left)
+
+
+def test_a_model_says_how_its_last_phase_scores_texts(settings: Params, tmp_path: Path) -> None:
+    """In its folder, for whoever asks it without any tuning."""
+    for name, modes in (("mlm", ("pseudo",)), ("clm_then_mlm", ("pseudo",)), ("scratch", ("causal", "pseudo"))):
+        Run(settings, name, 0).train(Silent()).save(tmp_path / name)
+        assert files.scoring(tmp_path / name) == modes
 
 
 @pytest.mark.parametrize("stops", [(5, 20), (30, 3)])

@@ -9,18 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages import params, paths
+from stages import artifacts, params, paths
 from stages.errors import StageError
 from stages.model import files
 from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel, initialize
 from stages.params import Params
-from stages.pretrain.objectives.mlm import MaskedLM
 from stages.tokenizer import files as tokenizer_files
 from stages.tokenizer.train import train as train_tokenizer
 from stages.training import precision
 from stages.zero_shot import __main__, pairs, scoring
-from stages.zero_shot.run import zero_shot
 from stages.zero_shot.schema import ZeroShot
 from tests.evaluate.tracked import Tracked
 from tests.pretrain.made import generator
@@ -34,7 +32,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     """A project that holds a tokenizer, a model and pairs, of which one has equal sentences."""
     for name in ("RAW", "METRICS", "MODELS", "TOKENIZER"):
         monkeypatch.setattr(paths, name, tmp_path / getattr(paths, name).relative_to(paths.ROOT))
-    monkeypatch.setattr(MaskedLM, "scoring", ("causal", "pseudo"))
     plain = params.load()
     wordpiece = params.Tokenizer(algorithm="wordpiece", vocab_size=450, lowercase=True)
     engine = plain.engine.model_copy(update={"threads": 1, "precision": "fp32"})
@@ -43,7 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     tokenizer_files.save(train_tokenizer(lambda: iter([make_texts(250, 1)]), wordpiece), paths.TOKENIZER)
     model = LanguageModel(TransformerConfig(450, 32, 2, 2, 48))
     initialize(model, generator())
-    files.save(paths.pretrained("mlm", 3), model, paths.TOKENIZER)
+    files.save(paths.pretrained("mlm", 3), model, paths.TOKENIZER, ("causal", "pseudo"))
     good, bad = make_texts(40, 3), [*make_texts(39, 4), make_texts(40, 3)[-1]]
     columns = {"sentence_good": good, "sentence_bad": bad, "UID": ["a", "b"] * 20, "linguistics_term": ["x"] * 40}
     paths.raw("pairs").mkdir(parents=True)
@@ -63,7 +60,7 @@ def share_of_good(settings: Params) -> float:
 
 
 def test_the_command_writes_the_same_bytes_twice(project: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every mode of the objective, and the summary of it for the tracking store."""
+    """Every mode of the model, and the summary of it for the tracking store."""
     tracked, target, written = Tracked(monkeypatch), paths.METRICS / "zero_shot/pairs/mlm-3.json", []
     for _ in range(2):
         __main__.main(COMMAND)
@@ -80,29 +77,22 @@ def test_the_command_writes_the_same_bytes_twice(project: Params, monkeypatch: p
     assert tracked.summaries[0]["causal.x"] == result.modes["causal"].phenomena["x"].accuracy
 
 
-def test_an_objective_that_scores_nothing_has_no_modes(project: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its model is not even opened, for a checkpoint that was taken as it is has another layout."""
+def test_a_model_that_scores_nothing_has_no_modes(project: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not even opened, for a checkpoint that was taken as it is has another layout."""
     tracked = Tracked(monkeypatch)
-    monkeypatch.setattr(MaskedLM, "scoring", ())
-    paths.pretrained("mlm", 3).rename(paths.MODELS / "elsewhere")
+    folder = paths.pretrained("mlm", 3)
+    artifacts.write_json(folder / files.CONFIG, artifacts.read_json(folder / files.CONFIG) | {"scoring": []})
+    (folder / files.WEIGHTS).unlink()
     __main__.main(COMMAND)
     assert json.loads((paths.METRICS / "zero_shot/pairs/mlm-3.json").read_text())["modes"] == {}
     assert tracked.summaries == [{}]
-
-
-def test_the_last_phase_says_how_to_score(project: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A curriculum's model is what it was trained to be in the end."""
-    Tracked(monkeypatch)
-    phases = [{"objective": "clm", "share": 0.5}, {"objective": "mlm", "share": 0.5, "mlm_probability": 0.3}]
-    settings = project.model_copy(update={"objectives": {"mlm": {"phases": phases}}})
-    assert list(zero_shot(settings, "pairs", "mlm", 3).modes) == ["causal", "pseudo"]
 
 
 def test_what_is_missing_is_named(project: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     Tracked(monkeypatch)
     with pytest.raises(StageError, match=r"mlm-4.*config\.json is missing"):
         __main__.main([*COMMAND[:-1], "4"])
-    with pytest.raises(StageError, match="objectives has no 'bert'"):
+    with pytest.raises(StageError, match=r"bert-3.*config\.json is missing"):
         __main__.main(["--source", "pairs", "--objective", "bert", "--seed", "3"])
     with pytest.raises(StageError, match="source blimp is not here"):
         __main__.main(["--source", "blimp", "--objective", "mlm", "--seed", "3"])

@@ -13,9 +13,8 @@ from tokenizers import Tokenizer
 
 from stages import params
 from stages.model import files
-from stages.model.config import TransformerConfig
+from stages.model.config import ScoringMode, TransformerConfig
 from stages.model.transformer import LanguageModel, initialize
-from stages.pretrain.objectives.base import ScoringMode
 from stages.tokenizer.special import MASK_ID, PAD_ID, SEP_ID
 from stages.tokenizer.train import train as train_tokenizer
 from stages.training.checkpoint import Checkpoint

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import torch
 
 from stages import params
-from stages.model.config import TransformerConfig
+from stages.model.config import ScoringMode, TransformerConfig
 from stages.model.transformer import EncoderDecoder, LanguageModel
 from stages.pretrain.material import Corpus, Material
 from stages.pretrain.sequences import Reader, Sequences, Text
@@ -20,9 +20,6 @@ from stages.training.loss import Term
 Architecture = Literal["encoder", "decoder", "prefix_decoder", "encoder_decoder"]
 """Who sees whom. A prefix decoder is a stack that sees all of a prefix and is causal behind it; what a task gives it is
 all prefix, so it goes on as an encoder, as does the encoder of an encoder–decoder."""
-
-ScoringMode = Literal["causal", "pseudo"]
-"""A sentence's likelihood from left to right, and its pseudo-likelihood, each token given all others."""
 
 Batch = TypeVar("Batch")
 """What an objective's reader gives: `Text` unless it says otherwise."""

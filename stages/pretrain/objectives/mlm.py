@@ -9,10 +9,10 @@ from pydantic import Field
 
 from stages import params
 from stages.model import flops
-from stages.model.config import TransformerConfig
+from stages.model.config import ScoringMode, TransformerConfig
 from stages.model.transformer import LanguageModel
 from stages.pretrain import masking
-from stages.pretrain.objectives.base import Objective, ScoringMode
+from stages.pretrain.objectives.base import Objective
 from stages.pretrain.sequences import Text
 from stages.training.loss import Term
 
