@@ -9,8 +9,9 @@ from typing import Any
 from stages.artifacts import atomic_folder, read_json, write_json
 from stages.compress import methods
 from stages.compress.methods.base import Compressor
-from stages.model import classifier, files
-from stages.model.classifier import Classifier
+from stages.finetune import files as tuned_files
+from stages.model import files
+from stages.model.answerer import Answerer
 from stages.params import parse
 
 COMPRESSION = "compression.json"
@@ -18,7 +19,7 @@ COMPRESSION = "compression.json"
 
 def save(folder: Path, name: str, compressor: Compressor, source: Path) -> None:
     """Compress the model in ``source`` and write it beside everything else that belongs to it."""
-    model = classifier.load(source)
+    model = tuned_files.load(source)
     with atomic_folder(folder) as temporary:
         for file in sorted(source.iterdir()):
             if file.name not in (files.WEIGHTS, "run.json"):
@@ -27,14 +28,14 @@ def save(folder: Path, name: str, compressor: Compressor, source: Path) -> None:
         files.save_weights(temporary / files.WEIGHTS, compressor.tensors(model))
 
 
-def load(folder: Path) -> Classifier:
+def load(folder: Path) -> Answerer:
     """Read a compressed model, ready to run.
 
     Raises:
         StageError: a file is missing or damaged.
     """
     compressor = _compressor(read_json(folder / COMPRESSION))
-    return compressor.restore(classifier.empty(folder), files.load_weights(folder / files.WEIGHTS))
+    return compressor.restore(tuned_files.empty(folder), files.load_weights(folder / files.WEIGHTS))
 
 
 def _compressor(content: dict[str, Any]) -> Compressor:

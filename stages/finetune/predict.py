@@ -22,11 +22,13 @@ class Scorer(Protocol):
         """(batch, length) -> (batch, outputs)."""
 
 
-def scores(model: Scorer, family: Family, examples: Examples, dtype: torch.dtype) -> NDArray[np.float32]:
+def scores(
+    model: Scorer, family: Family, examples: Examples, dtype: torch.dtype, batch_size: int = BATCH
+) -> NDArray[np.float32]:
     """What the outputs say, (examples, outputs), in the examples' own order: see `Family.scores`."""
     rows = np.empty((len(examples), family.outputs), dtype=np.float32)
     with torch.no_grad():
-        for places, batch in examples.by_length(BATCH):
+        for places, batch in examples.by_length(batch_size):
             outputs = model(batch.input_ids, batch.attention_mask, dtype).float()
             rows[places] = family.scores(outputs).cpu().numpy()
     return rows

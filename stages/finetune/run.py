@@ -14,6 +14,9 @@ from stages.training import device, precision
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Observer
 
+MIN_LENGTH = 8
+"""Tokens of a text; `finetune.max_length` may be no less."""
+
 
 def finetune(
     settings: Params, task: str, objective: str, method: str, seed: int, checkpoint: Checkpoint, observer: Observer
@@ -21,8 +24,10 @@ def finetune(
     """Fit the pre-trained model of this objective and seed to the task, or resume that from ``checkpoint``."""
     dtype, folder = precision.set_up(settings.engine), paths.pretrained(objective, seed)
     pretrained = backbone.load(folder).to(device.find())
-    tokenization = Tokenization.of(folder, _length(settings, pretrained))
+    chosen = method_of(settings, method)
+    tokenization = Tokenization.of(folder, _length(settings, pretrained, method, chosen))
     job = Job(
+        pretrained=folder,
         train=examples.load(task, "train", tokenization, settings.finetune.max_train_examples, seed),
         validation=examples.validation(task, tokenization, settings.finetune),
         family=tasks.read(task),
@@ -33,15 +38,27 @@ def finetune(
         observer=observer,
     )
     _check_labels(job, task)
-    return _method(settings, method).fit(pretrained, job)
+    return chosen.fit(pretrained, job)
 
 
-def _length(settings: Params, pretrained: Backbone) -> int:
-    """What texts are cut to: what is asked for, or less if the model has no more positions."""
-    return min(settings.finetune.max_length, pretrained.positions or settings.finetune.max_length)
+def _length(settings: Params, pretrained: Backbone, name: str, method: Method) -> int:
+    """What texts are cut to: what is asked for, or less if the model has no more positions for them."""
+    if pretrained.positions is None:
+        return settings.finetune.max_length
+    if (left := pretrained.positions - method.virtual_tokens) < MIN_LENGTH:
+        raise StageError(
+            f"params.yaml: methods.{name}: virtual_tokens is {method.virtual_tokens}, but the model has only "
+            f"{pretrained.positions} positions, and texts need {MIN_LENGTH} of them"
+        )
+    return min(settings.finetune.max_length, left)
 
 
-def _method(settings: Params, name: str) -> Method:
+def method_of(settings: Params, name: str) -> Method:
+    """A method, with its options from `params.yaml`.
+
+    Raises:
+        StageError: there is none of that name, or an option is wrong.
+    """
     kind = methods.get(name)
     return kind(options(kind.Options, settings.methods, "methods", name))
 
@@ -60,7 +77,7 @@ def checkpoint_of(settings: Params, task: str, objective: str, method: str, seed
     data = (paths.encoded(task), paths.task(task), paths.pretrained(objective, seed))
     inputs = {
         "run": [task, objective, method, seed],
-        "options": _method(settings, method).options.model_dump(),
+        "options": method_of(settings, method).options.model_dump(),
         "finetune": settings.finetune.model_dump(exclude={"methods"}),
         "engine": settings.engine.model_dump(),
         "data": [artifacts.md5(path) for path in data],

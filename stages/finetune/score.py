@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 
-from stages.finetune import examples, predictions, tasks
+from stages.finetune import examples, files, predictions, tasks
 from stages.finetune.predict import Scorer, scores
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
-from stages.model.files import WEIGHTS
 from stages.params import Finetune
 
 
@@ -39,8 +38,9 @@ def score(
     family = tasks.read(task)
     chosen_by = family.figures(validation.labels, scores(model, family, validation, dtype))
     on_test = scores(model, family, test, dtype)
-    size = (folder / WEIGHTS).stat().st_size
-    predictions.write(predicted, task, family, test.labels, on_test, {**run, "bytes": size, "validation": chosen_by})
+    predictions.write(
+        predicted, task, family, test.labels, on_test, {**run, "bytes": files.size(folder), "validation": chosen_by}
+    )
     measured = family.figures(test.labels, on_test)
     return {f"validation.{name}": value for name, value in chosen_by.items()} | {
         f"test.{name}": value for name, value in measured.items()

@@ -41,7 +41,7 @@ class Tokenization:
         config = artifacts.read_json(folder / files.CONFIG)
         declared, size = config.get("pad_token_id"), config.get("vocab_size")
         pad_id = PAD_ID if declared is None or declared < 0 else declared
-        if _md5(folder) == artifacts.md5(paths.TOKENIZER / TOKENIZER):
+        if _md5(folder) == _md5_of_ours():
             return cls(None, pad_id, max_length)
         tokenizer = tokenizer_files.load(folder)
         if size is not None and (highest := max(tokenizer.get_vocab().values())) >= size:
@@ -50,7 +50,10 @@ class Tokenization:
                 "checkpoint the tokenizer that it was trained with"
             )
         tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
+        if files.is_own(folder):
+            tokenizer.no_truncation()  # `Examples` cuts them, as it does those that were encoded before
+        else:
+            tokenizer.enable_truncation(max_length)
         return cls(tokenizer, pad_id, max_length)
 
 
@@ -62,3 +65,9 @@ def _md5(folder: Path) -> str:
             "checkpoints, with `kind: file`"
         )
     return artifacts.md5(folder / TOKENIZER)
+
+
+def _md5_of_ours() -> str | None:
+    """None where it is not: a model is used on another machine than it was made on."""
+    ours = paths.TOKENIZER / TOKENIZER
+    return artifacts.md5(ours) if ours.is_file() else None

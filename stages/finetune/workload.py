@@ -2,31 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
 from stages.finetune.examples import Examples
-from stages.finetune.methods.base import Job
 from stages.finetune.predict import scores
 from stages.model.classifier import Classifier
+from stages.model.dropout import Dropout
+from stages.training import randomness
 from stages.training.loss import Loss, Term
+
+if TYPE_CHECKING:  # methods import this module
+    from stages.finetune.methods.base import Job
+
+
+@dataclass(frozen=True)
+class Regime:
+    """How a batch is learnt from.
+
+    Attributes:
+        batch_size: examples of a step.
+        parts: how many pieces of a batch are computed one after the other, in as much less memory.
+        label_smoothing: share of the target that all classes get alike (Szegedy et al. 2016, §7).
+        dropout: share of what layers write that is left out.
+        penalties: what is minimised beside the task's loss.
+    """
+
+    batch_size: int
+    parts: int = 1
+    label_smoothing: float = 0.0
+    dropout: float = 0.0
+    penalties: Callable[[], Mapping[str, Term]] = dict
 
 
 class Finetuning:
     """A classifier on a task's examples; an epoch sees each of them once."""
 
-    def __init__(self, model: Classifier, job: Job, batch_size: int) -> None:
+    def __init__(self, model: Classifier, job: Job, regime: Regime) -> None:
         self.model: Classifier = model
-        self._job, self._batch_size = job, batch_size
-        self.steps_per_epoch = len(job.train.shuffled(batch_size, job.seed, 0))
-        self._epoch, self._order = -1, job.train.shuffled(batch_size, job.seed, 0)
+        self._job, self._regime = job, regime
+        self._epoch, self._order = 0, self._shuffled(0)
+        self.steps_per_epoch = len(self._order)
 
     def loss(self, step: int) -> Loss:
-        """That of the step's batch."""
+        """That of the step's batch; all its parts but the last one have left their gradients behind."""
+        places = self._places(step)
+        generator = randomness.torch_generator(self._job.seed, "finetune-dropout", step)
+        dropout, tokens = Dropout(self._regime.dropout, generator), 0
+        done: Tensor | float = 0.0
+        *before, last = np.array_split(places, min(self._regime.parts, len(places)))
+        for part in before:
+            total, read = self._total(part, dropout)
+            (total / len(places)).backward()
+            done, tokens = done + total.detach(), tokens + read
+        total, read = self._total(last, dropout)
+        terms = {"loss": Term(total + done, len(places)), **self._regime.penalties()}
+        return Loss(terms, tokens + read)
+
+    def _places(self, step: int) -> NDArray[np.int64]:
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            self._epoch, self._order = epoch, self._job.train.shuffled(self._batch_size, self._job.seed, epoch)
-        batch = self._job.train.batch(self._order[place])
-        outputs = self.model(batch.input_ids, batch.attention_mask, self._job.dtype)
+            self._epoch, self._order = epoch, self._shuffled(epoch)
+        return self._order[place]
+
+    def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
+        return self._job.train.shuffled(self._regime.batch_size, self._job.seed, epoch)
+
+    def _total(self, places: NDArray[np.int64], dropout: Dropout) -> tuple[Tensor, int]:
+        """The summed loss of these examples, and how many tokens they have."""
+        batch, smoothing = self._job.train.batch(places), self._regime.label_smoothing
+        outputs = self.model(batch.input_ids, batch.attention_mask, self._job.dtype, dropout)
         total = self._job.family.loss(outputs, batch.labels.to(outputs.device))
-        return Loss({"loss": Term(total, len(batch.labels))}, int(batch.attention_mask.sum()))
+        if smoothing:
+            total = (1 - smoothing) * total - smoothing * outputs.log_softmax(-1).mean(-1).sum()
+        return total, int(batch.attention_mask.sum())
 
     def evaluate(self) -> dict[str, float]:
         """The task's metrics on the validation examples."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stages.model import files, imported
+from stages.model.dropout import Dropout
 from stages.model.imported import Imported
 from stages.model.transformer import Transformer
 
@@ -35,7 +36,15 @@ class Backbone(Protocol):
     def shrink_embeddings(self) -> None:
         """Bring embeddings to their initial size, where a norm hides it; before all weights are trained."""
 
-    def __call__(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype, depth: int) -> tuple[Tensor, ...]:
+    def __call__(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        dtype: torch.dtype,
+        depth: int,
+        *,
+        dropout: Dropout | None = None,
+    ) -> tuple[Tensor, ...]:
         """States (batch, length, hidden_size) up to ``depth``, computed in ``dtype``; parameters stay fp32."""
 
 

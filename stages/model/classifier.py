@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from stages.artifacts import atomic_folder, read_json, write_json
 from stages.model import backbone, files
 from stages.model.backbone import Backbone
+from stages.model.dropout import Dropout
 
 CLASSIFIER = "classifier.json"
 
@@ -50,14 +51,22 @@ class Classifier(nn.Module):
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
 
-    def features(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
+    def features(
+        self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype, dropout: Dropout | None = None
+    ) -> Tensor:
         """(batch, length) -> (batch, depths x hidden_size), fp32; padding on either side is ignored."""
-        states = self.transformer(input_ids, attention_mask, dtype, max(self.config.depths))
+        states = self.transformer(input_ids, attention_mask, dtype, max(self.config.depths), dropout=dropout)
         return torch.cat([pool(states[depth], attention_mask) for depth in self.config.depths], dim=-1)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        dtype: torch.dtype = torch.float32,
+        dropout: Dropout | None = None,
+    ) -> Tensor:
         """(batch, length) -> logits (batch, classes) or scores (batch, 1), fp32."""
-        return self.classifier(self.features(input_ids, attention_mask, dtype))
+        return self.classifier(self.features(input_ids, attention_mask, dtype, dropout))
 
 
 def pool(states: Tensor, attention_mask: Tensor) -> Tensor:
@@ -73,11 +82,16 @@ def save(folder: Path, model: Classifier, pretrained: Path) -> None:
     ``pretrained`` is the folder that the backbone was opened from; all that is not weights is as it was there.
     """
     with atomic_folder(folder) as temporary:
-        for file in sorted(pretrained.iterdir()):
-            if file.suffix != files.SUFFIX:
-                shutil.copyfile(file, temporary / file.name)
-        write_json(temporary / CLASSIFIER, to_dict(model.config))
+        describe(temporary, model.config, pretrained)
         files.save_weights(temporary / files.WEIGHTS, model.state_dict())
+
+
+def describe(folder: Path, config: ClassifierConfig, pretrained: Path) -> None:
+    """Write all but the weights."""
+    for file in sorted(pretrained.iterdir()):
+        if file.suffix != files.SUFFIX:
+            shutil.copyfile(file, folder / file.name)
+    write_json(folder / CLASSIFIER, to_dict(config))
 
 
 def load(folder: Path) -> Classifier:

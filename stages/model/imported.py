@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from stages.artifacts import read_json
 from stages.errors import StageError
 from stages.model import files
+from stages.model.dropout import Dropout
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -62,7 +63,7 @@ class Imported(nn.Module):
         return int(declared) - sum(index + 1 for index in padding if index is not None)
 
     def train(self, mode: bool = True) -> Self:
-        """Stay as in evaluation: ours has no dropout either, and this one's draws no resumed run could repeat."""
+        """Stay as in evaluation: the draws of its own dropout no resumed run could repeat."""
         return super().train(False)
 
     def shrink_embeddings(self) -> None:
@@ -74,10 +75,12 @@ class Imported(nn.Module):
         attention_mask: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
         depth: int | None = None,
+        *,
+        dropout: Dropout | None = None,
     ) -> tuple[Tensor, ...]:
         """Hidden states of every depth, up to ``depth``: as `stages.model.transformer.Transformer.forward`."""
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        with _computing_in(dtype, self.device):
+        with _computing_in(dtype, self.device), _dropping(self.model, dropout or Dropout()):
             read = self.model(
                 input_ids=input_ids.to(self.device),
                 attention_mask=mask.to(self.device),
@@ -91,6 +94,18 @@ class Imported(nn.Module):
 def _computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
     """Matrix products in ``dtype``, their factors rounded as they are read."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+@contextmanager
+def _dropping(model: nn.Module, dropout: Dropout) -> Iterator[None]:
+    """Leave out at random wherever the model has a module for that, at our rate and by our draws."""
+    places = [module for module in model.modules() if isinstance(module, nn.Dropout)] if dropout.probability else []
+    handles = [place.register_forward_hook(lambda _, __, output: dropout(output)) for place in places]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def load(folder: Path) -> Imported:

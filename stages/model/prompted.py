@@ -8,12 +8,13 @@ words: demonstrations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 
+from stages.model.classifier import ClassifierConfig
 from stages.model.config import ScoringMode
 from stages.model.transformer import LanguageModel
 
@@ -43,6 +44,18 @@ class Prompt:
     max_length: int
     separator: int
     mask: int
+
+    def after(self, demonstrations: Ids) -> Prompt:
+        """The same behind demonstrations."""
+        return replace(self, demonstrations=demonstrations)
+
+    def texts(self, ids: Tensor) -> list[Ids]:
+        """A text within [CLS] and [SEP], or both of a pair, which [SEP] parts."""
+        inner = tuple(ids[1:-1].tolist())
+        if TEXT_PAIR not in self.pattern:
+            return [inner]
+        end = inner.index(self.separator) if self.separator in inner else len(inner)
+        return [inner[:end], inner[end + 1 :]]
 
     def sequence(self, texts: Sequence[Ids], word: Ids) -> tuple[list[int], int]:
         """All of it, with ``word`` in its place, and where that is."""
@@ -76,13 +89,14 @@ def _cut(texts: Sequence[Ids], room: int) -> list[Ids]:
 class Prompted(nn.Module):
     """The logarithm of the probability of each class's word; as a `Classifier`, texts in and outputs out."""
 
-    def __init__(self, model: LanguageModel, prompt: Prompt) -> None:
+    def __init__(self, model: LanguageModel, prompt: Prompt, config: ClassifierConfig) -> None:
+        """``config``: of the classes; nothing is pooled."""
         super().__init__()
-        self.model, self.prompt = model, prompt
+        self.model, self.prompt, self.config = model, prompt, config
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(batch, length), each text within [CLS] and [SEP] as tasks are encoded -> (batch, classes), fp32, nats."""
-        texts = [self._texts(ids[mask.bool()]) for ids, mask in zip(input_ids, attention_mask, strict=True)]
+        texts = [self.prompt.texts(ids[mask.bool()]) for ids, mask in zip(input_ids, attention_mask, strict=True)]
         outputs = torch.empty(len(texts), len(self.prompt.words), device=self.model.output_weight.device)
         classes = sorted(range(len(self.prompt.words)), key=self._shown)
         for shown, group in groupby(classes, key=self._shown):
@@ -91,14 +105,6 @@ class Prompted(nn.Module):
                 texts, shown, [self.prompt.words[index] for index in members], dtype
             )
         return outputs
-
-    def _texts(self, ids: Tensor) -> list[Ids]:
-        """One text, or both of a pair, which [SEP] parts."""
-        inner, separator = tuple(ids[1:-1].tolist()), self.prompt.separator
-        if TEXT_PAIR not in self.prompt.pattern:
-            return [inner]
-        end = inner.index(separator) if separator in inner else len(inner)
-        return [inner[:end], inner[end + 1 :]]
 
     def _shown(self, index: int) -> Ids:
         """What the model sees in the place of a class's word; classes that show the same are answered at once."""

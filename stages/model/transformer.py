@@ -76,12 +76,18 @@ class Attention(nn.Module):
         self.Wo = Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        return self.write(attend(*self.read(x, position), mask))
+
+    def read(self, x: Tensor, position: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, (batch, heads, length, head_dim)."""
         batch, length, width = x.shape
         qkv = self.Wqkv(x).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        query, key = rotary.rotate(query, *position), rotary.rotate(key, *position)
-        mixed = attend(query, key, value, mask)
-        return self.Wo(mixed.transpose(1, 2).reshape(batch, length, width))
+        return rotary.rotate(query, *position), rotary.rotate(key, *position), value
+
+    def write(self, mixed: Tensor) -> Tensor:
+        """(batch, heads, length, head_dim) -> (batch, length, hidden_size)."""
+        return self.Wo(mixed.transpose(1, 2).flatten(2))
 
 
 class Memory(NamedTuple):

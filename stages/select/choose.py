@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages import paths
 from stages.artifacts import atomic_folder, read_json, write_json
 from stages.errors import StageError
+from stages.finetune import files, inapplicable
 from stages.params import Params
 
 RUN = "run.json"
@@ -29,15 +29,21 @@ def candidates(settings: Params, task: str) -> list[Candidate]:
     """All models that `params.yaml` lists for the task; leftovers of other settings are not looked at.
 
     Raises:
-        StageError: one of them has no result.
+        StageError: one of them has no result, or no method fits any objective.
     """
     listed = itertools.product(settings.pretrain.objectives, settings.finetune.methods, settings.seeds)
-    return [_candidate(task, objective, method, seed) for objective, method, seed in listed]
+    found = [one for objective, method, seed in listed if (one := _candidate(task, objective, method, seed))]
+    if not found:
+        raise StageError(f"{task}: no method of params.yaml: finetune.methods fits any objective: add another")
+    return found
 
 
-def _candidate(task: str, objective: str, method: str, seed: int) -> Candidate:
+def _candidate(task: str, objective: str, method: str, seed: int) -> Candidate | None:
+    """None where there cannot be such a run."""
     folder = paths.finetuned(task, objective, method, seed)
     run = read_json(paths.PREDICTIONS / "finetuned" / task / folder.name / RUN)
+    if inapplicable.KEY in run:
+        return None
     if not folder.is_dir():
         raise StageError(f"{folder.relative_to(paths.ROOT)} is missing: run `dvc repro` to make it")
     return Candidate(folder, run, run["metric"], float(run["validation"][run["metric"]]))
@@ -49,8 +55,7 @@ def best(among: list[Candidate]) -> Candidate:
 
 
 def write(chosen: Candidate, target: Path) -> None:
-    """Copy the model, with the ``run.json`` that says which one it is."""
+    """Copy the model, so that it stands alone, with the ``run.json`` that says which one it is."""
     with atomic_folder(target) as temporary:
-        for file in sorted(chosen.folder.iterdir()):
-            shutil.copyfile(file, temporary / file.name)
+        files.stand_alone(chosen.folder, temporary)
         write_json(temporary / RUN, chosen.run)

@@ -11,10 +11,11 @@ import torch
 from stages import paths
 from stages.compress import files as compressed_files
 from stages.finetune import examples
+from stages.finetune import files as tuned_files
 from stages.finetune.examples import Batch
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
-from stages.model.classifier import Classifier
+from stages.model.answerer import Answerer
 from stages.params import Params
 from stages.speed.rows import Row
 
@@ -30,7 +31,7 @@ def measure_all(settings: Params) -> list[Row]:
 def measure(settings: Params, task: str) -> list[Row]:
     """All models of one task on test texts of their real lengths."""
     subject = f"{task}/selected"
-    models: dict[str, Classifier] = {subject: classifier.load(paths.selected(task))}
+    models: dict[str, Answerer] = {subject: tuned_files.load(paths.selected(task))}
     for name in settings.compress.compressors:
         models[f"{task}/{name}"] = compressed_files.load(paths.compressed(task, name))
     folder = paths.selected(task)
@@ -56,7 +57,7 @@ def measure(settings: Params, task: str) -> list[Row]:
     ]
 
 
-def take_turns(models: dict[str, Classifier], batches: Sequence[Batch]) -> dict[str, list[float]]:
+def take_turns(models: dict[str, Answerer], batches: Sequence[Batch]) -> dict[str, list[float]]:
     """Seconds that each model takes for each batch, one model after the other on the same batch."""
     seconds: dict[str, list[float]] = {name: [] for name in models}
     with torch.inference_mode():

@@ -18,7 +18,7 @@ from stages.errors import StageError
 from stages.training.checkpoint import Checkpoint, State
 from stages.training.loss import Loss
 from stages.training.optimizer import Optimizers
-from stages.training.schedule import trapezoid
+from stages.training.schedule import SHAPES
 
 CHECKPOINT_SECONDS = 30.0
 """How much work a kill may cost. When a checkpoint is written does not touch the result."""
@@ -56,6 +56,7 @@ class Plan:
         steps: optimizer steps; None takes as many as ``seconds`` allow.
         evaluations: how often to evaluate, evenly spaced; the last one after the last step.
         warmup, decay: shares of the run, see `stages.training.schedule.trapezoid`.
+        shape: of the learning rate, one of `stages.training.schedule.SHAPES`.
         max_grad_norm: gradients are scaled down to this norm.
         best_by: figure whose highest value decides which weights are kept; None keeps the last.
         patience: evaluations without a better ``best_by`` after which to stop; None never does.
@@ -70,6 +71,7 @@ class Plan:
     best_by: str | None = None
     patience: int | None = None
     seconds: float | None = None
+    shape: str = "trapezoid"
 
     def progress(self, step: float, seconds: float) -> float:
         """The share of the run that is done after ``step`` steps and ``seconds`` of training."""
@@ -126,7 +128,7 @@ def step(workload: Workload, optimizers: Optimizers, plan: Plan, state: State) -
         raise StageError(f"training: the loss is {value.item()} at step {state.step}: lower the learning rate")
     value.backward()
     nn.utils.clip_grad_norm_(workload.model.parameters(), plan.max_grad_norm)
-    optimizers.step(trapezoid(plan.progress(state.step + 0.5, state.seconds), plan.warmup, plan.decay))
+    optimizers.step(SHAPES[plan.shape](plan.progress(state.step + 0.5, state.seconds), plan.warmup, plan.decay))
     state.step += 1
     state.tokens += loss.tokens
     state.flops += loss.flops

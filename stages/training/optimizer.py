@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -11,6 +12,24 @@ from torch import nn
 from stages.training.muon import Muon
 
 Named = tuple[str, nn.Parameter]
+
+MOMENTUM = 0.9
+"""Of stochastic gradient descent."""
+
+
+class Group(NamedTuple):
+    """Parameters that are stepped alike."""
+
+    parameters: list[nn.Parameter]
+    learning_rate: float
+    weight_decay: float
+
+
+RULES: dict[str, Callable[[list[dict[str, object]]], torch.optim.Optimizer]] = {
+    "adamw": lambda groups: torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=True),
+    "sgd": lambda groups: torch.optim.SGD(groups, momentum=MOMENTUM),
+}
+"""What moves weights by their gradients: AdamW (Loshchilov & Hutter 2019), or plain descent with momentum."""
 
 
 @dataclass
@@ -56,6 +75,14 @@ def adamw(model: nn.Module, *, learning_rate: float, weight_decay: float) -> Opt
     """AdamW for everything that is trained; no weight decay on norms and biases."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     return Optimizers([_adamw(named, learning_rate, weight_decay)])
+
+
+def grouped(rule: str, groups: Sequence[Group]) -> Optimizers:
+    """One of `RULES` for all groups, each with a rate and a weight decay of its own."""
+    described = [
+        {"params": group.parameters, "lr": group.learning_rate, "weight_decay": group.weight_decay} for group in groups
+    ]
+    return Optimizers([RULES[rule](described)])
 
 
 def _is_matrix(name: str, parameter: nn.Parameter) -> bool:

@@ -7,6 +7,8 @@ needs to be saved.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -22,6 +24,14 @@ def derive(seed: int, purpose: str, position: int = 0) -> int:
 def torch_generator(seed: int, purpose: str, position: int = 0) -> torch.Generator:
     """A CPU generator; draws are made there and moved, so that every device sees the same numbers."""
     return torch.Generator().manual_seed(derive(seed, purpose, position))
+
+
+@contextmanager
+def drawing(seed: int, purpose: str, position: int = 0) -> Iterator[None]:
+    """Let a library that draws from PyTorch's global generator draw what is seeded here, and leave that as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(seed, purpose, position))
+        yield
 
 
 def sample(count: int, limit: int | None, seed: int) -> NDArray[np.int64]:

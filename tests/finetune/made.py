@@ -70,6 +70,7 @@ def job(folder: Path, seed: int = 0, family: Family = CLASSES) -> Job:
     """A task of 200 training and 100 validation examples."""
     scored = family is SCORES
     return Job(
+        pretrained=folder / "pretrained",
         train=examples(folder / "train", 200, 1, scored=scored),
         validation=examples(folder / "validation", 100, 2, scored=scored),
         family=family,

@@ -14,8 +14,9 @@ import torch
 from stages import artifacts, params, paths, task
 from stages.compress import files as compressed_files
 from stages.compress.methods.int8_dynamic import Int8Dynamic
-from stages.finetune import examples
-from stages.finetune.run import checkpoint_of, finetune
+from stages.finetune import examples, files
+from stages.finetune.__main__ import main
+from stages.finetune.run import checkpoint_of, finetune, method_of
 from stages.finetune.score import score
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
@@ -26,7 +27,7 @@ from stages.tokenizer import encode
 from stages.tokenizer import files as tokenizer_files
 from stages.tokenizer import train as tokenizer_training
 from tests.finetune.made import TASK
-from tests.finetune.test_methods import FULL
+from tests.finetune.methods.made import OPTIONS
 from tests.model import checkpoints
 from tests.training.toy import Silent
 
@@ -54,7 +55,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     content = params.load().model_dump()
     content["tokenizer"]["vocab_size"] = 400
     content |= {"engine": {"precision": "fp32", "threads": 1}, "objectives": {"theirs": {"start": "theirs"}}}
-    content |= {"seeds": [0], "tasks": ["imdb"], "methods": {"frozen": {}, "full": FULL}}
+    content |= {"seeds": [0], "tasks": ["imdb"], "methods": {**OPTIONS, "zero_shot": {}}}
     content["pretrain"]["objectives"], content["finetune"]["max_train_examples"] = ["theirs"], 200
     made = params.parse(Params, content, "params.yaml")
     tokenizer_files.save(tokenizer_training.train(lambda: iter([["0123 4567 89"]]), made.tokenizer), paths.TOKENIZER)
@@ -76,7 +77,7 @@ def tune(settings: Params, method: str) -> Path:
     target = paths.finetuned("imdb", "theirs", method, 0)
     checkpoint = checkpoint_of(settings, "imdb", "theirs", method, 0)
     tuned = finetune(settings, "imdb", "theirs", method, 0, checkpoint, Silent())
-    classifier.save(target, tuned.model, paths.pretrained("theirs", 0))
+    files.save(target, tuned, method, method_of(settings, method), paths.pretrained("theirs", 0))
     return target
 
 
@@ -94,12 +95,12 @@ def scored(settings: Params, folder: Path, model: object, name: str) -> dict[str
     )
 
 
-@pytest.mark.parametrize("method", ["frozen", "full"])
+@pytest.mark.parametrize("method", ["frozen", "full", "lora", "prompt"])
 def test_it_is_tuned_and_scored_with_its_own_tokenizer(method: str, settings: Params) -> None:
     """On words that are one and the same to the project's own; longer texts are cut to the positions that it has."""
     folder = tune(settings, method)
-    figures = scored(settings, folder, classifier.load(folder), folder.name)
-    assert classifier.load_config(folder).max_length == 22
+    figures = scored(settings, folder, files.load(folder), folder.name)
+    assert classifier.load_config(folder).max_length == 22 - method_of(settings, method).virtual_tokens
     assert figures["test.accuracy"] > 0.85
     predicted = pd.read_parquet(paths.PREDICTIONS / "finetuned" / "imdb" / folder.name / "predictions.parquet")
     right = (predicted["prediction"] == texts(100, 2)[1]).mean()
@@ -112,18 +113,41 @@ def test_ours_would_not_do(settings: Params) -> None:
     assert {tuple(set(stored.batch(np.array([place])).input_ids[0].tolist())) for place in range(100)} == {(1, 2, 3)}
 
 
-def test_it_is_selected_compressed_and_measured(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "tried", [["frozen", "full"], ["adalora"], ["adapter"], ["prefix"], ["p_tuning"]], ids="-".join
+)
+def test_it_is_selected_compressed_and_measured(
+    tried: list[str], settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With nothing but what lies in its folders; int8 answers nearly as fp32 does."""
-    for method in ("frozen", "full"):
+    settings = settings.model_copy(update={"finetune": settings.finetune.model_copy(update={"methods": tried})})
+    for method in tried:
         folder = tune(settings, method)
-        scored(settings, folder, classifier.load(folder), folder.name)
+        scored(settings, folder, files.load(folder), folder.name)
     choose.write(choose.best(choose.candidates(settings, "imdb")), paths.selected("imdb"))
+    paths.pretrained("theirs", 0).rename(tmp_path / "away")
     small = paths.compressed("imdb", "int8_dynamic")
     compressed_files.save(small, "int8_dynamic", Int8Dynamic(Int8Dynamic.Options()), paths.selected("imdb"))
     figures = scored(settings, small, compressed_files.load(small), "small")
-    original = scored(settings, paths.selected("imdb"), classifier.load(paths.selected("imdb")), "selected")
+    original = scored(settings, paths.selected("imdb"), files.load(paths.selected("imdb")), "selected")
     assert figures["test.accuracy"] == pytest.approx(original["test.accuracy"], abs=0.05)
     monkeypatch.setattr(speed, "SINGLES", 10)
     rows = speed.measure(settings, "imdb")
     assert {row.subject for row in rows} == {"imdb/selected", "imdb/int8_dynamic"}
     assert all(row.value > 0 for row in rows)
+
+
+def test_a_method_that_does_not_fit_leaves_its_reason(
+    settings: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the place of the model and of its predictions, for the stages that read them; and the stage does not fail."""
+    for name in ("CURVES", "STATE"):
+        monkeypatch.setattr(paths, name, paths.ROOT / name.lower())
+    monkeypatch.setattr(params, "load", lambda: settings)
+    target = paths.finetuned("imdb", "theirs", "zero_shot", 0)
+    main(["--task", "imdb", "--objective", "theirs", "--method", "zero_shot", "--seed", "0"])
+    reason = {"inapplicable": "it is no language model: its head does not say how likely a word is"}
+    for folder in (target, paths.PREDICTIONS / "finetuned" / "imdb" / target.name):
+        assert artifacts.read_json(folder / "run.json") == reason
+    assert (paths.CURVES / "finetune" / "imdb" / f"{target.name}.csv").read_text() == "step\n"
+    assert "theirs-zero_shot-0 cannot be: it is no language model" in capsys.readouterr().out

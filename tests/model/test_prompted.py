@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from stages.model.classifier import ClassifierConfig
 from stages.model.config import ScoringMode, TransformerConfig
 from stages.model.prompted import TEXT, TEXT_PAIR, WORD, Prompt, Prompted
 from stages.model.transformer import LanguageModel, initialize
@@ -37,6 +38,12 @@ def prompt(mode: ScoringMode, words: str = "single", demonstrations: tuple[int, 
     return Prompt(mode, (TEXT, 10, WORD, 11), WORDS[words], demonstrations, length, SEP, MASK)
 
 
+def ask(model: LanguageModel, prompt: Prompt) -> Prompted:
+    """A class a word."""
+    labels = tuple(str(word) for word in prompt.words)
+    return Prompted(model, prompt, ClassifierConfig(labels, (), prompt.max_length))
+
+
 def batch(texts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     """As tasks are encoded: [CLS] text [SEP], padded on the right."""
     rows = [[2, *text, SEP] for text in texts]
@@ -54,7 +61,7 @@ def test_a_causal_model_goes_on_with_the_word(
     words: str, demonstrations: tuple[int, ...], model: LanguageModel
 ) -> None:
     """The sum over its tokens of log P(token | all before it), each from a sequence that ends before it."""
-    found = Prompted(model, prompt("causal", words, demonstrations))(*batch(TEXTS))
+    found = ask(model, prompt("causal", words, demonstrations))(*batch(TEXTS))
     for row, text in enumerate(TEXTS):
         for column, word in enumerate(WORDS[words]):
             total = 0.0
@@ -68,7 +75,7 @@ def test_a_causal_model_goes_on_with_the_word(
 @pytest.mark.parametrize("words", WORDS)
 def test_a_masked_model_fills_the_place_of_the_word(words: str, model: LanguageModel) -> None:
     """All its tokens masked at once, what is behind it seen as well."""
-    found = Prompted(model, prompt("pseudo", words))(*batch(TEXTS))
+    found = ask(model, prompt("pseudo", words))(*batch(TEXTS))
     for row, text in enumerate(TEXTS):
         for column, word in enumerate(WORDS[words]):
             ids = torch.tensor([[SEP, *text, 10, *[MASK] * len(word), 11, SEP]])
@@ -81,7 +88,7 @@ def test_both_texts_of_a_pair_have_a_place(model: LanguageModel) -> None:
     pair = Prompt("pseudo", (TEXT, 10, WORD, 11, TEXT_PAIR), WORDS["single"], (), 64, SEP, MASK)
     sequence, place = pair.sequence([(30, 31), (32,)], (MASK,))
     assert (sequence, place) == ([SEP, 30, 31, 10, MASK, 11, 32, SEP], 4)
-    found = Prompted(model, pair)(*batch([[30, 31, SEP, 32]]))
+    found = ask(model, pair)(*batch([[30, 31, SEP, 32]]))
     hidden = model.model(torch.tensor([sequence]), causal=False)[-1][0, place]
     expected = model.logits(hidden).log_softmax(-1)[torch.tensor([20, 21, 22])]
     assert found[0].tolist() == pytest.approx(expected.tolist(), abs=1e-4)
@@ -100,7 +107,7 @@ def test_the_longest_text_is_cut_first(lengths: tuple[int, ...], room: int, kept
 
 
 def test_a_text_of_100_000_words_fits(model: LanguageModel) -> None:
-    whole = Prompted(model, prompt("causal", length=24))
+    whole = ask(model, prompt("causal", length=24))
     assert len(whole.prompt.sequence([(30,) * 100_000], ())[0]) == 24
     long, short = whole(*batch([[30] * 100_000])), whole(*batch([[30] * 20]))
     torch.testing.assert_close(long, short)

@@ -56,3 +56,16 @@ def test_a_missing_result_is_named(runs: params.Params, tmp_path: Path) -> None:
     (tmp_path / "PREDICTIONS" / "finetuned" / "imdb" / first / "run.json").unlink()
     with pytest.raises(StageError, match=f"{first}.*dvc repro"):
         choose.candidates(runs, "imdb")
+
+
+def test_runs_that_cannot_be_are_passed_over(runs: params.Params, tmp_path: Path) -> None:
+    """Whichever is the best of the others; nothing but such runs is an error."""
+    names = [folder.name for folder in sorted((tmp_path / "MODELS" / "finetuned" / "imdb").iterdir())]
+    best = choose.best(choose.candidates(runs, "imdb")).folder.name
+    for name in (best, *(name for name in names if name != best)):
+        folder = tmp_path / "PREDICTIONS" / "finetuned" / "imdb" / name
+        (folder / "run.json").write_text(json.dumps({"inapplicable": "it has no head"}))
+        if name == best:
+            assert choose.best(choose.candidates(runs, "imdb")).folder.name != best
+    with pytest.raises(StageError, match="no method of params.yaml"):
+        choose.candidates(runs, "imdb")

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from stages import params
-from stages.model.classifier import Classifier
+from stages.model.answerer import Answerer
 
 
 class Compressor(ABC):
@@ -26,9 +26,9 @@ class Compressor(ABC):
         self.options = options
 
     @abstractmethod
-    def tensors(self, model: Classifier) -> dict[str, Tensor]:
+    def tensors(self, model: Answerer) -> dict[str, Tensor]:
         """All tensors of the compressed model, by the original parameters' names and what belongs to them."""
 
     @abstractmethod
-    def restore(self, model: Classifier, tensors: Mapping[str, Tensor]) -> Classifier:
+    def restore(self, model: Answerer, tensors: Mapping[str, Tensor]) -> Answerer:
         """Give ``model`` (any weights, the right shape) the compressed weights; changes it in place."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.compress.methods.base import Compressor
-from stages.model.classifier import Classifier
+from stages.model.answerer import Answerer
 from stages.model.transformer import Linear
 
 STEPS = 127
@@ -67,7 +67,7 @@ class Int8Embedding(nn.Module):
 class Int8Dynamic(Compressor):
     """All linear layers and embedding tables; norms and biases stay."""
 
-    def tensors(self, model: Classifier) -> dict[str, Tensor]:
+    def tensors(self, model: Answerer) -> dict[str, Tensor]:
         matrices = {f"{name}.weight" for name, module in model.named_modules() if type(module) in QUANTIZED}
         compressed: dict[str, Tensor] = {}
         for name, tensor in model.state_dict().items():
@@ -77,7 +77,7 @@ class Int8Dynamic(Compressor):
                 compressed[name] = tensor
         return compressed
 
-    def restore(self, model: Classifier, tensors: Mapping[str, Tensor]) -> Classifier:
+    def restore(self, model: Answerer, tensors: Mapping[str, Tensor]) -> Answerer:
         torch.backends.quantized.engine = "onednn"  # measured: the fastest on x86 at every length
         for name, module in list(model.named_modules()):
             weight, scale = tensors.get(f"{name}.weight"), tensors.get(f"{name}.weight{SCALE}")

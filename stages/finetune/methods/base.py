@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from stages import params
 from stages.finetune.examples import Examples
 from stages.finetune.tasks.base import Family
+from stages.model.answerer import Answerer
 from stages.model.backbone import Backbone
 from stages.model.classifier import Classifier
 from stages.training.checkpoint import Checkpoint
@@ -19,8 +21,13 @@ from stages.training.loop import Observer
 
 @dataclass(frozen=True)
 class Job:
-    """What every method is given: data, what is asked of it, and how to compute."""
+    """What every method is given: data, what is asked of it, and how to compute.
 
+    Attributes:
+        pretrained: the folder of the model that is to be fitted.
+    """
+
+    pretrained: Path
     train: Examples
     validation: Examples
     family: Family
@@ -33,11 +40,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A classifier, how many of its parameters were trained, and its learning curve."""
+    """A model that answers, what fitted it, and how it was learnt.
 
-    model: Classifier
+    Attributes:
+        trainable_parameters: how many of its parameters were trained.
+        curve: figures on validation on the way.
+        trained: names of the tensors that are not those of the pre-trained model; None writes all of them.
+    """
+
+    model: Answerer
     trainable_parameters: int
     curve: list[dict[str, float]]
+    trained: frozenset[str] | None = None
 
 
 class Method(ABC):
@@ -49,6 +63,26 @@ class Method(ABC):
     def __init__(self, options: Any) -> None:
         self.options = options
 
+    @property
+    def virtual_tokens(self) -> int:
+        """How many positions of a text the method takes for itself."""
+        return 0
+
     @abstractmethod
     def fit(self, transformer: Backbone, job: Job) -> Tuned:
-        """Fit to ``job.train``, choose on ``job.validation``; the test split is never seen here."""
+        """Fit to ``job.train``, choose on ``job.validation``; the test split is never seen here.
+
+        Raises:
+            Inapplicable: what was pre-trained cannot do what the method asks of it.
+        """
+
+    def attach(self, model: Classifier, seed: int) -> None:  # noqa: B027 - most methods add nothing
+        """Add to a model what the method trains beside the model's own weights, drawn from ``seed``.
+
+        Raises:
+            StageError: the model's architecture has no place for it.
+        """
+
+    def merge(self, model: Classifier) -> bool:
+        """Fold what was attached into the model's own weights; False where no weights can say the same."""
+        return True
