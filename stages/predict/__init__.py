@@ -1,0 +1,1 @@
+"""Using a tuned model: texts in a file, labels and probabilities out."""

@@ -1,0 +1,154 @@
+"""A tuned model and all that it needs to answer: what lies in its folder, whoever trained it, compressed or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Encoding
+
+from stages import metrics, token_store
+from stages.compress import files as compressed_files
+from stages.errors import StageError
+from stages.finetune import files as tuned_files
+from stages.finetune import tasks
+from stages.finetune.examples import Examples
+from stages.finetune.predict import BATCH, scores
+from stages.finetune.tasks.base import Family
+from stages.finetune.tokenization import Tokenization
+from stages.model import classifier
+from stages.model.answerer import Answerer
+from stages.predict.texts import Unusable, prepare
+from stages.task import Task
+from stages.tokenizer import files as tokenizer_files
+from stages.training import device
+
+LABEL, SCORE, PROBABILITY = "label", "score", "probability_"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a row.
+
+    Attributes:
+        values: the label and the probability of each class, or the score, by the names of `Predictor.columns`.
+        is_cut: whether its text was longer than the model reads.
+    """
+
+    values: dict[str, str | float]
+    is_cut: bool
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there is no answer."""
+
+    reason: str
+
+
+class Predictor:
+    """Answers as the model that was evaluated does: the same cleaning, tokenizer, cut and head; in fp32.
+
+    Attributes:
+        labels: names of the classes; none if the answer is a score.
+        max_length: longer texts are cut, in tokens.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open a folder that fine-tuning, selection or compression wrote.
+
+        Raises:
+            StageError: it is none, or a file of it is missing or damaged.
+        """
+        _check(folder)
+        config = classifier.load_config(folder)
+        tokenization = Tokenization.of(folder, config.max_length)
+        self.labels, self.max_length = config.labels, config.max_length
+        self._tokenizer = tokenization.tokenizer or tokenizer_files.load(folder)
+        self._pad_id, self._family, self._model = tokenization.pad_id, _family(config.labels), load(folder)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of an answer's values, in their order."""
+        return columns(self.labels)
+
+    def answer(
+        self, rows: Sequence[Sequence[Any]], columns: Sequence[str], batch_size: int = BATCH
+    ) -> list[Answer | Refusal]:
+        """Of each row an answer, or why there is none.
+
+        Args:
+            rows: a text or a pair of texts each.
+            columns: what those are called for who reads of a refusal.
+            batch_size: rows that are computed at once; of similar lengths, whatever their order.
+        """
+        answers: dict[int, Answer | Refusal] = {}
+        texts: dict[int, list[str]] = {}
+        for place, row in enumerate(rows):
+            try:
+                texts[place] = prepare(row, columns)
+            except Unusable as error:
+                answers[place] = Refusal(str(error))
+        encodings = dict(zip(texts, self._encode(list(texts.values())), strict=True))
+        readable = {place: encoding for place, encoding in encodings.items() if encoding.ids}
+        answers |= {place: Refusal("the model knows no token of it") for place in encodings if place not in readable}
+        answers |= zip(readable, self._answers(list(readable.values()), batch_size), strict=True)
+        return [answers[place] for place in range(len(rows))]
+
+    def _encode(self, texts: list[list[str]]) -> list[Encoding]:
+        return self._tokenizer.encode_batch_fast([row[0] if len(row) == 1 else tuple(row) for row in texts])
+
+    def _answers(self, encodings: list[Encoding], batch_size: int) -> list[Answer]:
+        count = len(encodings)
+        store = token_store.collect(((encoding.ids, 0) for encoding in encodings), np.zeros(count, dtype=np.int64))
+        examples = Examples(store, np.arange(count), self.max_length, self._pad_id)
+        rows = scores(self._model, self._family, examples, torch.float32, batch_size)
+        names = [self.labels[index] for index in self._family.predictions(rows)] if self.labels else []
+        return [
+            Answer(self._values(names[place : place + 1], rows[place]), _is_cut(encodings[place], self.max_length))
+            for place in range(count)
+        ]
+
+    def _values(self, label: list[str], row: Sequence[np.float32]) -> dict[str, str | float]:
+        """Numbers as the shortest decimals that are these floats."""
+        return dict(zip(self.columns, [*label, *(float(str(value)) for value in row)], strict=True))
+
+
+def columns(labels: Sequence[str]) -> list[str]:
+    """Names of the values of an answer that is one of these classes, or, of none, a score."""
+    return [LABEL, *(PROBABILITY + label for label in labels)] if labels else [SCORE]
+
+
+def _is_cut(encoding: Encoding, max_length: int) -> bool:
+    """By its tokenizer, or, of one that leaves texts whole, by `Examples`."""
+    return bool(encoding.overflowing) or len(encoding.ids) > max_length
+
+
+def load(folder: Path) -> Answerer:
+    """A tuned model, compressed or not, where it computes; int8 has kernels for CPUs alone.
+
+    Raises:
+        StageError: a file is missing or damaged.
+    """
+    if (folder / compressed_files.COMPRESSION).is_file():
+        return compressed_files.load(folder)
+    return tuned_files.load(folder).to(device.find())
+
+
+def _family(labels: tuple[str, ...]) -> Family:
+    """What outputs mean; how good they are is not asked here, so any metric of the family will do."""
+    name = "classification" if labels else "regression"
+    return tasks.FAMILIES[name](Task(family=name, labels=labels, metric=metrics.of(name).names[0]))
+
+
+def _check(folder: Path) -> None:
+    if not (folder / classifier.CLASSIFIER).is_file():
+        missing = "is no tuned model, for it lacks classifier.json" if folder.is_dir() else "is not there"
+        raise StageError(
+            f"{folder} {missing}: name a folder in models/selected, models/finetuned/<task> or "
+            "models/compressed/<task>, which `dvc repro` makes, or a registered model such as models:/imdb@champion"
+        )
