@@ -31,8 +31,8 @@ def replicates(
 
     `purpose` seeds the draws, so that the same examples are always resampled in the same way.
     """
-    drawn = _weights(len(labels), resamples, purpose)
-    blocks = [metrics.replicates(labels, predictions, classes, weights) for weights in drawn]
+    resampled = metrics.resampler(labels, predictions, classes)
+    blocks = [resampled(weights) for weights in _weights(len(labels), resamples, purpose)]
     return {name: np.concatenate([block[name] for block in blocks], axis=1) for name in metrics.names}
 
 

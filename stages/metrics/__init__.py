@@ -5,11 +5,17 @@ from __future__ import annotations
 from stages.errors import StageError
 from stages.metrics.base import Metrics
 from stages.metrics.classification import Classification
+from stages.metrics.generation import Generation
+from stages.metrics.question_answering import QuestionAnswering
 from stages.metrics.regression import Regression
+from stages.metrics.token_classification import TokenClassification
 
 FAMILIES: dict[str, Metrics] = {
     "classification": Classification(),
     "regression": Regression(),
+    "token_classification": TokenClassification(),
+    "question_answering": QuestionAnswering(),
+    "generation": Generation(),
 }
 
 
