@@ -22,6 +22,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
+Pooling = Literal["mean", "first", "last"]
+"""What a text's states become one by: their mean, or that of its first or its last token.
+
+Of an encoder–decoder the last one is the decoder's, which reads the text as well (Lewis et al. 2020, BART, §3.1).
+"""
+
 
 class Section(BaseModel):
     """A part of `params.yaml`: frozen, typed, without unknown keys."""
@@ -70,6 +76,24 @@ class Prompt(Section):
         return template
 
 
+class Further(Section):
+    """A set that a task's models answer beside its test set: every row of it, in order.
+
+    It is a ``split`` of the task's own source, or of another ``source`` in use with the same texts and labels. Where
+    its labels are hidden (-1, or none), the answers are written for a leaderboard: classes by ``index`` or by ``name``,
+    scores cut to ``bounds``.
+    """
+
+    split: str
+    source: Name | None = None
+    answers: Literal["index", "name"] = "index"
+    bounds: tuple[float, float] | None = None
+
+
+FurtherName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+"""A further set's name, and that of its files."""
+
+
 class SourceTask(Section):
     """A downstream task that a source holds.
 
@@ -78,7 +102,7 @@ class SourceTask(Section):
     by hash from train (which is the source's split ``train`` unless named otherwise).
     ``never_with`` names tasks whose test text stands in this one's training text. ``metric`` is what models are
     chosen and compared by: the first of `stages.metrics` unless given. ``prompt`` is what the methods without tuning
-    ask; unless given, which label it is, by its name.
+    ask; unless given, which label it is, by its name. ``further`` names sets that are answered beside the test set.
     """
 
     where: dict[str, str | int] = {}
@@ -86,6 +110,20 @@ class SourceTask(Section):
     never_with: list[Name] = []
     metric: str | None = None
     prompt: Prompt | None = None
+    further: dict[FurtherName, Further] = {}
+
+    @field_validator("further")
+    @classmethod
+    def _names_are_free(cls, further: dict[str, Further]) -> dict[str, Further]:
+        if taken := sorted({"train", "validation", "test"} & set(further)):
+            raise ValueError(f"{', '.join(taken)} is a split of every task: name the set otherwise")
+        return further
+
+    @property
+    def own_splits(self) -> set[str]:
+        """The splits of its source that it reads."""
+        own = {item.split for item in self.further.values() if item.source is None}
+        return {self.splits.get("train", "train"), *self.splits.values(), *own}
 
 
 class _Source(Section):
@@ -125,6 +163,14 @@ class _Source(Section):
         for name, task in self.tasks.items():
             if task.metric not in (None, *known):
                 raise ValueError(f"tasks.{name}.metric: {task.metric!r} is unknown; there are: {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _answers_are_of_the_family(self) -> Self:
+        for name, task in self.tasks.items():
+            for called, item in task.further.items():
+                if item.bounds and not self.score:
+                    raise ValueError(f"tasks.{name}.further.{called}.bounds: they are for scores, not for classes")
         return self
 
     @model_validator(mode="after")
@@ -170,7 +216,7 @@ class HubSource(_Source):
     @model_validator(mode="after")
     def _task_splits_are_fetched(self) -> Self:
         for name, task in self.tasks.items():
-            if missing := sorted({task.splits.get("train", "train"), *task.splits.values()} - set(self.splits)):
+            if missing := sorted(task.own_splits - set(self.splits)):
                 raise ValueError(f"tasks.{name}.splits: add {', '.join(missing)} to the source's own `splits`")
         return self
 
@@ -308,12 +354,23 @@ class Pretrain(Section):
 
 
 class Finetune(Section):
-    """Fine-tuning: what all methods share."""
+    """Fine-tuning: what all methods share.
+
+    ``intermediate`` names for a task the one that all weights are fitted to before (Phang et al. 2018, STILTs).
+    ``pooling`` is ``auto`` or one of `Pooling`.
+    """
 
     methods: Annotated[list[Name], Field(min_length=1)]
     max_train_examples: Annotated[int, Field(ge=2)]
     max_validation_examples: Annotated[int, Field(ge=2)]
     max_length: Annotated[int, Field(ge=8)]
+    intermediate: dict[Name, Name] = {}
+    pooling: Literal["auto"] | Pooling = "auto"
+
+    @property
+    def pools(self) -> Pooling:
+        """What is asked for, or of any architecture the mean: measured, it beats a decoder's last state as well."""
+        return "mean" if self.pooling == "auto" else self.pooling
 
 
 class Compress(Section):
@@ -365,7 +422,11 @@ class Params(Section):
         if twice := sorted({task for task in offered if offered.count(task) > 1}):
             raise ValueError(f"data.sources: {', '.join(twice)} is a task of two of them; use one")
         _require(self.tasks, offered, "tasks", "the tasks of data.sources")
-        for name in self.tasks:
+        for task, before in self.finetune.intermediate.items():
+            _require([task], offered, "finetune.intermediate", "the tasks of data.sources")
+            others = [name for name in offered if name != task]
+            _require([before], others, f"finetune.intermediate.{task}", "the other tasks of data.sources")
+        for name in [*self.tasks, *self.finetune.intermediate.values()]:
             self._check_conflicts(name)
         return self
 
@@ -376,6 +437,26 @@ class Params(Section):
                 f"tasks: {task} must not be used together with {', '.join(clash)}: "
                 f"its training text holds their test text; drop one of them"
             )
+
+    @model_validator(mode="after")
+    def _further_sets_fit(self) -> Self:
+        for holder in self.data.sources:
+            for name, task in self.sources[holder].tasks.items():
+                for called, item in task.further.items():
+                    self._check_further(holder, f"sources.{holder}.tasks.{name}.further.{called}", item)
+        return self
+
+    def _check_further(self, holder: str, key: str, item: Further) -> None:
+        """A set of another source must be there, and its rows like those of the task's own."""
+        if item.source is None:
+            return
+        if item.source not in self.data.sources:
+            raise ValueError(f"{key}: add {item.source} to data.sources, or remove this set")
+        own, other = self.sources[holder], self.sources[item.source]
+        if (len(own.text), own.labels, own.score) != (len(other.text), other.labels, other.score) or not other.label:
+            raise ValueError(f"{key}: {item.source} must have as many `text` columns, and the labels, of {holder}")
+        if isinstance(other, HubSource) and item.split not in other.splits:
+            raise ValueError(f"{key}: add {item.split} to the `splits` of {item.source}")
 
     @property
     def further_corpora(self) -> list[str]:

@@ -18,6 +18,7 @@ TASKS = DATA / "tasks"
 PACKED = DATA / "packed"
 GATHERED = DATA / "gathered"
 ENCODED = DATA / "encoded"
+INTERMEDIATE = DATA / "intermediate"
 CURVES = DATA / "curves"
 PREDICTIONS = DATA / "predictions"
 METRICS = DATA / "metrics"
@@ -36,7 +37,7 @@ def raw(source: str) -> Path:
 
 
 def task(name: str) -> Path:
-    """Folder of ``{train,validation,test}.parquet`` and ``task.json``."""
+    """Folder of ``{train,validation,test}.parquet``, ``further/<set>.parquet`` and ``task.json``."""
     return TASKS / name
 
 
@@ -46,8 +47,13 @@ def gathered(objective: str) -> Path:
 
 
 def encoded(name: str) -> Path:
-    """Folder of `TokenStore` folders ``{train,validation,test}`` of a task."""
+    """Folder of `TokenStore` folders ``{train,validation,test}`` and ``further/<set>`` of a task."""
     return ENCODED / name
+
+
+def intermediate(task: str) -> Path:
+    """What a task's models are fitted to before they are fitted to it; a listing that says so if that is nothing."""
+    return INTERMEDIATE / task
 
 
 def pretrained(objective: str, seed: int) -> Path:

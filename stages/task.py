@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
 from stages import artifacts, metrics, paths
 from stages.params import Section, Source, SourceTask, parse
 
-FILE = "task.json"
+FILE, INTERMEDIATE = "task.json", "intermediate.json"
+
+
+class FurtherSet(Section):
+    """A further set as the models are asked it: see `stages.params.Further`."""
+
+    labelled: bool
+    answers: Literal["index", "name"]
+    bounds: tuple[float, float] | None
 
 
 class Task(Section):
     """Its family (`stages.metrics.FAMILIES`), the names of its classes, and the metric that models are compared by.
 
     ``labels`` is empty where labels are scores. ``template`` and ``words``, one a label, are what a language model is
-    asked without any tuning (`stages.params.Prompt`).
+    asked without any tuning (`stages.params.Prompt`). ``further`` describes its further sets.
     """
 
     family: str
@@ -20,10 +34,21 @@ class Task(Section):
     metric: str
     template: str = "{text} : {word}."
     words: tuple[str, ...] = ()
+    further: dict[str, FurtherSet] = Field(default_factory=dict)
 
 
-def describe(source: Source, entry: SourceTask) -> Task:
-    """A task as `params.yaml` has it, with what it leaves open filled in."""
+class Intermediate(Section):
+    """What a task's models are fitted to before they are fitted to it: ``data/intermediate/<task>/intermediate.json``.
+
+    ``options`` are those of the method that does it. Without a ``task`` there is nothing of the kind.
+    """
+
+    task: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+def describe(source: Source, entry: SourceTask, labelled: Collection[str] = ()) -> Task:
+    """A task as `params.yaml` has it, with what it leaves open filled in; ``labelled``: which further sets are."""
     labels = tuple(source.labels)
     words = tuple(entry.prompt.words[label] if entry.prompt else label.replace("_", " ") for label in labels)
     template = "{text} : {word}." if len(source.text) == 1 else "{text} {text_pair} : {word}."
@@ -33,7 +58,16 @@ def describe(source: Source, entry: SourceTask) -> Task:
         metric=entry.metric or metrics.of(source.family).names[0],
         template=entry.prompt.template if entry.prompt else template,
         words=words,
+        further={
+            name: FurtherSet(labelled=name in labelled, answers=item.answers, bounds=item.bounds)
+            for name, item in entry.further.items()
+        },
     )
+
+
+def write(folder: Path, task: Task) -> None:
+    """Write ``task.json``; of further sets it speaks only if there are any."""
+    artifacts.write_json(folder / FILE, task.model_dump(exclude=None if task.further else {"further"}))
 
 
 def read(name: str) -> Task:
@@ -42,5 +76,14 @@ def read(name: str) -> Task:
     Raises:
         StageError: it is missing or damaged.
     """
-    path = paths.task(name) / FILE
+    return read_from(paths.task(name))
+
+
+def read_from(folder: Path) -> Task:
+    """What `write` wrote.
+
+    Raises:
+        StageError: it is missing or damaged.
+    """
+    path = folder / FILE
     return parse(Task, artifacts.read_json(path), str(path))

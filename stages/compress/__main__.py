@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None) -> None:
         import torch
 
         from stages.compress import files, methods
+        from stages.finetune import files as tuned_files
         from stages.finetune.score import score
 
         torch.set_num_threads(settings.engine.threads)
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None) -> None:
         files.save(target, name, kind(options), source)
         chosen = artifacts.read_json(source / "run.json")
         keys = ("objective", "method", "seed", "parameters", "trainable_parameters")
-        identity = {key: chosen[key] for key in keys} | {"compressor": name}
+        identity = {key: chosen[key] for key in keys} | {"compressor": name, "bytes_before": tuned_files.size(source)}
         figures = score(
             files.load(target),
             torch.float32,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from stages.errors import StageError
 from stages.params import Source
 
+HIDDEN = {"-1", "-1.0", "", None}
+
 
 def parse(column: pa.Array, source: Source) -> NDArray[np.float64]:
     """Each row's class, or its score. (Classes are exact as floats; both kinds share a type so.)
@@ -21,6 +23,11 @@ def parse(column: pa.Array, source: Source) -> NDArray[np.float64]:
     values = column.cast(pa.string()).to_pylist()
     convert = _score if source.score else _Classes(source.labels)
     return np.fromiter((convert(value) for value in values), dtype=np.float64, count=len(values))
+
+
+def are_hidden(column: pa.Array) -> bool:
+    """Whether there is no label at all: each is -1, as in sets whose answers a leaderboard keeps, or nothing."""
+    return set(column.cast(pa.string()).to_pylist()) <= HIDDEN
 
 
 def arrow_type(source: Source) -> pa.DataType:

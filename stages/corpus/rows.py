@@ -59,12 +59,33 @@ def raw_files(name: str) -> dict[str, Path]:
     return files
 
 
-def task_rows(name: str, source: Source, task: SourceTask, split: str) -> Iterator[Rows]:
-    """A task's rows in one of its source's own splits.
+def task_rows(name: str, source: Source, task: SourceTask, split: str, *, labelled: bool = True) -> Iterator[Rows]:
+    """A task's rows in one of its source's own splits; labels that are not looked at are NaN.
 
     Raises:
-        StageError: the source has no such split, or a label cannot be understood.
+        StageError: the source has no such split or column, or a label cannot be understood.
     """
+    for chosen in _chosen(name, source, task, split):
+        values = np.full(chosen.num_rows, np.nan)
+        if labelled:
+            try:
+                values = labels.parse(chosen[source.label], source)
+            except StageError as error:
+                raise StageError(f"source {name}, split {split}: {error}") from None
+        yield Rows([_texts(chosen[column]) for column in source.text], values)
+
+
+def is_labelled(name: str, source: Source, task: SourceTask, split: str) -> bool:
+    """Whether a split has any label.
+
+    Raises:
+        StageError: the source has no such split.
+    """
+    return not all(labels.are_hidden(chosen[source.label]) for chosen in _chosen(name, source, task, split))
+
+
+def _chosen(name: str, source: Source, task: SourceTask, split: str) -> Iterator[pa.RecordBatch]:
+    """A task's rows as they were fetched."""
     files = raw_files(name)
     if split not in files:
         raise StageError(
@@ -72,20 +93,26 @@ def task_rows(name: str, source: Source, task: SourceTask, split: str) -> Iterat
             f"name them under `splits` of its tasks in params.yaml"
         )
     for batch in read_batches(files[split]):
-        chosen = _where(batch, source.where | task.where)
-        try:
-            values = labels.parse(chosen[source.label], source)
-        except StageError as error:
-            raise StageError(f"source {name}, split {split}: {error}") from None
-        yield Rows([_texts(chosen[column]) for column in source.text], values)
+        _check_columns(name, split, batch, [*source.columns, *task.where])
+        yield _where(batch, source.where | task.where)
 
 
 def corpus_texts(name: str, source: Source) -> Iterator[list[str]]:
     """All texts of a source, labelled or not, each by itself."""
-    for path in raw_files(name).values():
+    for split, path in raw_files(name).items():
         for batch in read_batches(path, [*source.text, *source.where]):
+            _check_columns(name, split, batch, [*source.text, *source.where])
             chosen = _where(batch, source.where)
             yield [text for column in source.text for text in _texts(chosen[column])]
+
+
+def _check_columns(name: str, split: str, batch: pa.RecordBatch, needed: list[str]) -> None:
+    if missing := [column for column in dict.fromkeys(needed) if column not in batch.schema.names]:
+        present = ", ".join(batch.schema.names)
+        raise StageError(
+            f"source {name}, split {split}, has no column {', '.join(missing)}; it has {present}: "
+            f"run `python -m stages.corpus download --source {name}`, for its entry in params.yaml was changed"
+        )
 
 
 def _where(batch: pa.RecordBatch, where: dict[str, str | int]) -> pa.RecordBatch:

@@ -66,12 +66,13 @@ class CorpusWriter(SetWriter):
 
 
 class TaskWriter(SetWriter):
-    """A set of a task: its one or two texts, label and id."""
+    """A set of a task: its one or two texts, label and id; no label where it is hidden."""
 
-    def __init__(self, path: Path, source: Source) -> None:
+    def __init__(self, path: Path, source: Source, *, labelled: bool = True) -> None:
         texts = [(name, pa.string()) for name in TEXT_COLUMNS[: len(source.text)]]
-        super().__init__(path, pa.schema([*texts, ("label", labels.arrow_type(source)), ("id", pa.string())]))
-        self._source = source
+        label = [("label", labels.arrow_type(source))] if labelled else []
+        super().__init__(path, pa.schema([*texts, *label, ("id", pa.string())]))
+        self._source, self._labelled = source, labelled
         self._labels: Counter[float] = Counter()
 
     def write_rows(self, rows: Rows, ids: NDArray[np.uint64], text_keys: NDArray[np.uint64]) -> None:
@@ -80,7 +81,9 @@ class TaskWriter(SetWriter):
         self._labels.update(rows.labels.tolist())
 
     def statistics(self) -> dict[str, Any]:
-        """With the rows of each class, or the mean of the scores."""
+        """With the rows of each class, or the mean of the scores, if there are labels."""
+        if not self._labelled:
+            return super().statistics()
         if self._source.score:
             total = sum(score * count for score, count in sorted(self._labels.items()))
             return {**super().statistics(), "mean_score": total / max(self.rows, 1)}

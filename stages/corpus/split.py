@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages import artifacts, paths, progress
-from stages.corpus import cut, tasks
+from stages.corpus import tasks
 from stages.corpus.corpus import Corpus
 from stages.corpus.sets import SetWriter
 from stages.params import Params
@@ -48,7 +49,7 @@ def _split(params: Params, task_folder: Path, corpus_folder: Path, further: Path
         for task in scanned:
             elsewhere = [other.held_out.texts for other in scanned if other is not task]
             written = tasks.write(task, elsewhere, task_folder / task.name)
-            writers |= zip((f"{task.name}/{name}" for name in cut.SPLITS), written, strict=True)
+            writers |= {f"{task.name}/{name}": writer for name, writer in written.items()}
             bar.advance(1)
         held_out = [task.held_out.texts for task in scanned]
         corpora = {"corpus": Corpus(params, held_out)}
@@ -58,19 +59,24 @@ def _split(params: Params, task_folder: Path, corpus_folder: Path, further: Path
             target = corpus_folder if called == "corpus" else further / Path(called).name
             writers |= zip((f"{called}/train", f"{called}/validation"), corpus.write(target), strict=True)
         bar.advance(1)
+    further_sets = [f"{task.name}/{item.name}" for task in scanned for item in task.further]
     found = {name: keys for task in scanned for name, keys in task.keys_found().items()}
     removed = {name: counts for task in scanned for name, counts in task.removed().items()}
     return {
         "sets": {name: writer.statistics() for name, writer in writers.items()},
         "removed": removed | {called: dict(corpus.removed) for called, corpus in corpora.items()},
         "overlaps_found": overlaps(found),
-        "overlaps": overlaps({name: writer.keys for name, writer in writers.items()}),
+        "overlaps": overlaps({name: writer.keys for name, writer in writers.items()}, further_sets),
     }
 
 
-def overlaps(sets: Keys) -> dict[str, int]:
-    """The number of distinct texts that any two sets have in common, up to case and punctuation."""
+def overlaps(sets: Keys, further: Collection[str] = ()) -> dict[str, int]:
+    """The number of distinct texts that any two sets have in common, up to case and punctuation.
+
+    ``further`` sets are not compared with those of their own task, which may share texts with them, but no rows.
+    """
     return {
         f"{first} & {second}": len(np.intersect1d(sets[first], sets[second], assume_unique=True))
         for first, second in combinations(sorted(sets), 2)
+        if not (Path(first).parent == Path(second).parent and {first, second} & set(further))
     }

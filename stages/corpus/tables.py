@@ -18,6 +18,9 @@ ROW_GROUP = 2048
 TEXT_COLUMNS = ("text", "text_pair")
 """The text columns of a set; a set of single texts has the first alone."""
 
+FURTHER = "further"
+"""The folder of a task's further sets, beside its splits."""
+
 
 class TableWriter:
     """Writes one parquet file in row groups of `ROW_GROUP` rows, however its batches are cut."""

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import artifacts
 from stages import task as task_files
-from stages.corpus import cut, fingerprints
+from stages.corpus import cut, fingerprints, further
 from stages.corpus.fingerprints import Fingerprints
+from stages.corpus.further import FurtherSet
 from stages.corpus.held_out import HeldOut, RowPrints, stands_in
 from stages.corpus.near import Index
 from stages.corpus.rows import Rows, task_rows
@@ -61,6 +61,7 @@ class Task:
     splits: NDArray[np.int8]
     fates: NDArray[np.int8]
     held_out: HeldOut
+    further: list[FurtherSet]
 
     def keys_found(self) -> dict[str, NDArray[np.uint64]]:
         """The keys of each split's distinct texts, before anything is dropped."""
@@ -105,9 +106,9 @@ def scan(name: str, params: Params) -> Task:
     fates = np.where(empty, Fate.EMPTY, Fate.KEPT).astype(np.int8)
     drop_contradictory(fates, splits, ids, labels)
     drop_duplicates(fates, splits, keys, labels)
-    prints = RowPrints.join([batch.held_out for batch in batches])
-    held_out = _hold_out(prints, fates, splits, params.data.near_duplicate)
-    return Task(name, source_name, source, entry, ids, text_keys, splits, fates, held_out)
+    prints, sets = RowPrints.join([batch.held_out for batch in batches]), further.scan(name, source_name, params)
+    held_out = _hold_out(prints, [item.prints for item in sets], fates, splits, params.data.near_duplicate)
+    return Task(name, source_name, source, entry, ids, text_keys, splits, fates, held_out, sets)
 
 
 def _find(name: str, params: Params) -> tuple[str, Source, SourceTask]:
@@ -175,13 +176,19 @@ def _groups(fates: NDArray[np.int8], *columns: NDArray[Any]) -> tuple[NDArray[np
     return order, np.flatnonzero(np.concatenate([np.ones(min(len(order), 1), dtype=np.bool_), differs]))
 
 
-def _hold_out(prints: RowPrints, fates: NDArray[np.int8], splits: NDArray[np.int8], threshold: float) -> HeldOut:
-    """Drop validation rows that stand in test, then index what is left of both."""
+def _hold_out(
+    prints: RowPrints,
+    more: Sequence[RowPrints],
+    fates: NDArray[np.int8],
+    splits: NDArray[np.int8],
+    threshold: float,
+) -> HeldOut:
+    """Drop validation rows that stand in test, or in ``more`` sets like it, then index what is left of all."""
     held = np.flatnonzero(splits != cut.TRAIN)
     kept, test = fates[held] == Fate.KEPT, splits[held] == cut.TEST
-    tests = HeldOut(prints.select(kept & test), threshold)
+    tests = HeldOut(RowPrints.join([prints.select(kept & test), *more]), threshold)
     _drop_copies(fates, held[kept & ~test], prints.select(kept & ~test).wholes, tests.rows)
-    return HeldOut(prints.select(fates[held] == Fate.KEPT), threshold)
+    return HeldOut(RowPrints.join([prints.select(fates[held] == Fate.KEPT), *more]), threshold)
 
 
 def _drop_copies(fates: NDArray[np.int8], places: NDArray[np.int64], prints: Fingerprints, index: Index) -> None:
@@ -190,11 +197,11 @@ def _drop_copies(fates: NDArray[np.int8], places: NDArray[np.int64], prints: Fin
     fates[places[index.same(prints)]] = Fate.DUPLICATE
 
 
-def write(task: Task, held_out_elsewhere: Sequence[Index], folder: Path) -> list[TaskWriter]:
+def write(task: Task, held_out_elsewhere: Sequence[Index], folder: Path) -> dict[str, TaskWriter]:
     """Read a task for the second time, drop training rows that are held out anywhere, write the rest.
 
     Returns:
-        The writers of train, validation and test, closed, for what they counted.
+        The writers of train, validation, test and the further sets, closed, for what they counted.
 
     Raises:
         StageError: a split has no rows.
@@ -215,8 +222,10 @@ def write(task: Task, held_out_elsewhere: Sequence[Index], folder: Path) -> list
     for name, writer in zip(cut.SPLITS, writers, strict=True):
         if not writer.rows:
             raise StageError(f"task {task.name}: no row is left for {name}: give more rows, or a larger share")
-    artifacts.write_json(folder / task_files.FILE, task_files.describe(task.source, task.entry).model_dump())
-    return writers
+    further_writers = {item.name: further.write(item, folder) for item in task.further}
+    labelled = [item.name for item in task.further if item.labelled]
+    task_files.write(folder, task_files.describe(task.source, task.entry, labelled))
+    return dict(zip(cut.SPLITS, writers, strict=True)) | further_writers
 
 
 def _drop_held_out(

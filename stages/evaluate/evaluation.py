@@ -20,6 +20,9 @@ from stages.params import Params
 SIZES = ("parameters", "trainable_parameters", "bytes")
 """What a record tells of a model besides its quality."""
 
+IDENTITY = {"objective", "task", "method", "compressor", "seed"}
+"""What a row and a record have in common."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -48,12 +51,14 @@ def evaluate(params: Params, task: str, listed: Listed) -> Evaluation:
     """Measure and compare the runs of a task."""
     runs = listed.runs
     measured = _measure(task, runs, params.evaluate.bootstrap)
+    further = [_further(name, runs, params.evaluate.bootstrap) for name in runs[0].further]
     groups = [group for method in params.finetune.methods if (group := _group(measured, params, method)).objectives]
     return Evaluation(
         task=task,
         metrics=list(measured.metrics.names),
         metric=measured.metric,
-        rows=[row for place in range(len(runs)) for row in _rows(measured, place)],
+        rows=[row for place in range(len(runs)) for row in _rows(measured, place)]
+        + [row for each in further for place in range(len(runs)) for row in _figures(each, place)],
         inapplicable=listed.inapplicable,
         flags=[flag(run) for run in runs if is_degenerate(run)],
         comparisons=comparisons.compare(groups, Yardstick(measured.metric, measured.metrics, measured.labels)),
@@ -62,12 +67,16 @@ def evaluate(params: Params, task: str, listed: Listed) -> Evaluation:
 
 
 def summary(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
-    """Means over seeds as method → objective → metric; compressed models as ``compressed`` → compressor → metric."""
+    """Means over seeds as method → objective → metric; compressed models as ``compressed`` → compressor → metric.
+
+    Those on a further set are found under ``<method>/<set>``.
+    """
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     for row in evaluation.rows:
         if row.metric in evaluation.metrics:
             plain = row.compressor == NONE
             outer, inner = (row.method, row.objective) if plain else ("compressed", row.compressor)
+            outer += row.task.removeprefix(evaluation.task)
             found.setdefault(outer, {}).setdefault(inner, {}).setdefault(row.metric, []).append(row.value)
     return {
         outer: {inner: {name: fmean(values) for name, values in cell.items()} for inner, cell in cells.items()}
@@ -107,15 +116,29 @@ def _measure(task: str, runs: Sequence[Run], resamples: int) -> Measured:
     return Measured(runs, values, replicates)
 
 
+def _further(name: str, runs: Sequence[Run], resamples: int) -> Measured:
+    """The runs on a further set, which is to them a task of its own: ``mnli/mismatched``."""
+    called = f"{runs[0].record.task}/{name}"
+    asked = [Run(run.record.model_copy(update={"task": called}), run.further[name]) for run in runs]
+    return _measure(called, asked, resamples)
+
+
 def _rows(measured: Measured, place: int) -> list[Row]:
     record = measured.runs[place].record
-    identity = record.model_dump(include={"objective", "task", "method", "compressor", "seed"})
+    identity = record.model_dump(include=IDENTITY)
+    sizes = [Row(**identity, split=NONE, metric=name, value=getattr(record, name)) for name in SIZES]
+    return _figures(measured, place) + sizes
+
+
+def _figures(measured: Measured, place: int) -> list[Row]:
+    record = measured.runs[place].record
+    identity = record.model_dump(include=IDENTITY)
     rows = []
     for name in measured.metrics.names:
         lower, upper = bootstrap.interval(measured.replicates[name][place]).tolist()
         bounds = {"lower": lower, "upper": upper, "examples": len(measured.labels)}
         rows.append(Row(**identity, split=record.split, metric=name, value=measured.values[name][place], **bounds))
-    return rows + [Row(**identity, split=NONE, metric=name, value=getattr(record, name)) for name in SIZES]
+    return rows
 
 
 def _group(measured: Measured, params: Params, method: str) -> Group:
@@ -153,10 +176,12 @@ def _compressions(measured: Measured) -> list[Compression]:
 
 def _compression(measured: Measured, original: int, place: int) -> Compression:
     before, after = (measured.values[measured.metric][index] for index in (original, place))
-    replicates = measured.replicates[measured.metric]
+    replicates, record = measured.replicates[measured.metric], measured.runs[place].record
     lower, upper = bootstrap.interval(replicates[place] - replicates[original]).tolist()
     return Compression(
-        **measured.runs[place].record.model_dump(include={"objective", "method", "seed", "compressor"}),
+        **record.model_dump(include={"objective", "method", "seed", "compressor"}),
+        bytes_before=measured.runs[original].record.bytes if record.bytes_before is None else record.bytes_before,
+        bytes_after=record.bytes,
         metric=measured.metric,
         before=before,
         after=after,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from stages.evaluate.predictions import Predictions
 from stages.evaluate.schema import NONE, Inapplicable
 from stages.params import Params, Section, parse
 
-RUN = "run.json"
+RUN, FURTHER = "run.json", "further"
 INAPPLICABLE = "inapplicable"
 """The key of a run that there cannot be: beside it are no predictions, and it says why."""
 
@@ -26,8 +26,9 @@ class Record(Section):
     """``run.json`` beside the predictions: which model answered, and its size.
 
     `family` and `metric` are those of the task (`stages.task.Task`), `parameters` and
-    `trainable_parameters` are counts, `bytes` the weights on disk. What else a stage notes there is
-    its own affair.
+    `trainable_parameters` are counts, `bytes` the weights on disk: of a method that trains beside frozen
+    weights what it trained, so that of a compressed model `bytes_before` tells the size of the whole model
+    that it was made from. What else a stage notes there is its own affair.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -43,6 +44,7 @@ class Record(Section):
     parameters: int
     trainable_parameters: int
     bytes: int
+    bytes_before: int | None = None
     validation: dict[str, FiniteFloat]
 
     @property
@@ -54,10 +56,11 @@ class Record(Section):
 
 @dataclass(frozen=True)
 class Run:
-    """A model's record and its predictions."""
+    """A model's record, its predictions on the test split, and those on further sets whose labels are known."""
 
     record: Record
     predictions: Predictions
+    further: dict[str, Predictions] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,9 @@ def _compressed(params: Params, task: str) -> list[Run]:
 
 def _read(folder: Path, stage: str) -> Run:
     record = parse(Record, _content(folder, stage), str(folder / RUN))
-    return Run(record, predictions.read(folder / "predictions.parquet", record.family))
+    files = sorted((folder / FURTHER).glob("*.parquet"))
+    further = {file.stem: predictions.read(file, record.family) for file in files}
+    return Run(record, predictions.read(folder / "predictions.parquet", record.family), further)
 
 
 def _content(folder: Path, stage: str) -> dict[str, Any]:
@@ -142,11 +147,14 @@ def _check_identity(record: Record, expected: tuple[str, str, str, str, int], fo
 
 def _check_same_examples(first: Run, run: Run) -> None:
     """Paired statistics need the same questions and the same answer key."""
-    a, b = first.predictions, run.predictions
     alike = (first.record.family, first.record.metric) == (run.record.family, run.record.metric)
-    same = alike and a.classes == b.classes and np.array_equal(a.ids, b.ids) and np.array_equal(a.labels, b.labels)
-    if not same:
+    ours, theirs = ({"test": one.predictions, **one.further} for one in (first, run))
+    if not (alike and ours.keys() == theirs.keys() and all(_same(ours[name], theirs[name]) for name in ours)):
         raise StageError(
             f"{run.record.task}: {first.record.name} and {run.record.name} answered different test examples "
             f"(ids, labels, number of classes or metric differ): run `dvc repro` to make both from the same data"
         )
+
+
+def _same(a: Predictions, b: Predictions) -> bool:
+    return a.classes == b.classes and np.array_equal(a.ids, b.ids) and np.array_equal(a.labels, b.labels)

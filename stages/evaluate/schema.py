@@ -82,7 +82,8 @@ class Comparison(Section):
 class Compression(Section):
     """What a compressor leaves of one model: the difference to the model it was made from.
 
-    The interval is over examples: it speaks of this model, not of others trained with other seeds.
+    The interval is over examples: it speaks of this model, not of others trained with other seeds. Bytes are those of
+    the weights.
     """
 
     metric: str
@@ -90,6 +91,8 @@ class Compression(Section):
     method: str
     seed: int
     compressor: str
+    bytes_before: int
+    bytes_after: int
     before: FiniteFloat
     after: FiniteFloat
     difference: FiniteFloat
@@ -108,3 +111,8 @@ class Evaluation(Section):
     flags: list[Flag]
     comparisons: list[Comparison]
     compressions: list[Compression]
+
+    @property
+    def sets(self) -> list[str]:
+        """What there are rows of: the task, and its further sets as ``<task>/<set>``."""
+        return list(dict.fromkeys(row.task for row in self.rows))

@@ -36,12 +36,16 @@ def main(argv: Sequence[str] | None) -> None:
         kind="finetune",
         name=f"finetune · {task} · {objective} · {method} · seed {seed}",
         params={
-            **settings.finetune.model_dump(exclude={"methods"}),
+            **settings.finetune.model_dump(exclude={"methods", "intermediate"}),
+            "intermediate": settings.finetune.intermediate.get(task, "none"),
             **settings.engine.model_dump(),
             **settings.methods.get(method, {}),
         },
         tags={"task": task, "objective": objective, "method": method, "seed": seed},
-        inputs=[paths.encoded(task), paths.task(task), paths.pretrained(objective, seed), paths.TOKENIZER],
+        inputs=[
+            *(paths.encoded(task), paths.intermediate(task), paths.task(task)),
+            *(paths.pretrained(objective, seed), paths.TOKENIZER),
+        ],
         outputs=[target, predicted, curve],
     ) as run:
         from stages.finetune import files, inapplicable

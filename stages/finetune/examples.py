@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from stages import paths, token_store
+from stages.corpus.tables import FURTHER
 from stages.errors import StageError
 from stages.finetune.tokenization import Tokenization
 from stages.metrics.base import Answers
@@ -92,6 +95,32 @@ def load(task: str, split: str, tokenization: Tokenization, limit: int | None = 
     return Examples(store, indices, tokenization.max_length, tokenization.pad_id)
 
 
+def check_labels(task: str, train: Examples, validation: Examples) -> None:
+    """Refuse examples that nothing can be learnt or chosen by.
+
+    Raises:
+        StageError: all of them have one label.
+    """
+    for name, part in (("train", train), ("validation", validation)):
+        if len(set(part.labels.tolist())) < 2:
+            raise StageError(
+                f"task {task}: the {len(part)} {name} examples in use all have one label; "
+                "raise finetune.max_train_examples or look at the source"
+            )
+
+
+def further(task: str, name: str, tokenization: Tokenization) -> Examples:
+    """All of a further set, in order; a label of 0 stands where it is hidden.
+
+    Raises:
+        StageError: the set is missing.
+    """
+    store, indices = _read(task, f"{FURTHER}/{name}", tokenization, None, 0)
+    if store.labels is None:
+        store = replace(store, labels=np.zeros(len(store), dtype=np.int64))
+    return Examples(store, indices, tokenization.max_length, tokenization.pad_id)
+
+
 def _read(
     task: str, split: str, tokenization: Tokenization, limit: int | None, seed: int
 ) -> tuple[TokenStore, NDArray[np.int64]]:
@@ -99,9 +128,17 @@ def _read(
     if tokenization.tokenizer is None:
         store = token_store.read(paths.encoded(task) / split)
         return store, randomness.sample(len(store), limit, seed)
-    table = paths.task(task) / f"{split}.parquet"
-    rows = randomness.sample(encode.count(table), limit, seed)
-    return encode.encode_rows(tokenization.tokenizer, table, rows), np.arange(len(rows))
+    store = encode_now(paths.task(task) / f"{split}.parquet", tokenization.tokenizer, limit, seed)
+    return store, np.arange(len(store))
+
+
+def encode_now(table: Path, tokenizer: Tokenizer, limit: int | None, seed: int) -> TokenStore:
+    """What `load` would use of a set's rows.
+
+    Raises:
+        StageError: the table is missing.
+    """
+    return encode.encode_rows(tokenizer, table, randomness.sample(encode.count(table), limit, seed))
 
 
 def validation(task: str, tokenization: Tokenization, settings: Finetune) -> Examples:

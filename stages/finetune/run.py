@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stages import artifacts, paths
 from stages.errors import StageError
-from stages.finetune import examples, methods, tasks
+from stages.finetune import examples, intermediate, methods, tasks
 from stages.finetune.methods.base import Job, Method, Tuned
 from stages.finetune.tokenization import Tokenization
 from stages.model import backbone
@@ -23,7 +23,7 @@ def finetune(
 ) -> Tuned:
     """Fit the pre-trained model of this objective and seed to the task, or resume that from ``checkpoint``."""
     dtype, folder = precision.set_up(settings.engine), paths.pretrained(objective, seed)
-    pretrained = backbone.load(folder).to(device.find())
+    pretrained = backbone.load(folder, settings.finetune.pools).to(device.find())
     chosen = method_of(settings, method)
     tokenization = Tokenization.of(folder, _length(settings, pretrained, method, chosen))
     job = Job(
@@ -36,9 +36,10 @@ def finetune(
         dtype=dtype,
         checkpoint=checkpoint,
         observer=observer,
+        pooling=settings.finetune.pools,
     )
-    _check_labels(job, task)
-    return chosen.fit(pretrained, job)
+    examples.check_labels(task, job.train, job.validation)
+    return intermediate.fit(settings, task, chosen, pretrained, tokenization, job)
 
 
 def _length(settings: Params, pretrained: Backbone, name: str, method: Method) -> int:
@@ -63,22 +64,13 @@ def method_of(settings: Params, name: str) -> Method:
     return kind(options(kind.Options, settings.methods, "methods", name))
 
 
-def _check_labels(job: Job, task: str) -> None:
-    for name, part in (("train", job.train), ("validation", job.validation)):
-        if len(set(part.labels.tolist())) < 2:
-            raise StageError(
-                f"task {task}: the {len(part)} {name} examples in use all have one label; "
-                "raise finetune.max_train_examples or look at the source"
-            )
-
-
 def checkpoint_of(settings: Params, task: str, objective: str, method: str, seed: int) -> Checkpoint:
     """Where this run keeps its state until its result is written; it belongs to all that decides the result."""
-    data = (paths.encoded(task), paths.task(task), paths.pretrained(objective, seed))
+    data = (paths.encoded(task), paths.intermediate(task), paths.task(task), paths.pretrained(objective, seed))
     inputs = {
         "run": [task, objective, method, seed],
         "options": method_of(settings, method).options.model_dump(),
-        "finetune": settings.finetune.model_dump(exclude={"methods"}),
+        "finetune": settings.finetune.model_dump(exclude={"methods", "intermediate"}),
         "engine": settings.engine.model_dump(),
         "data": [artifacts.md5(path) for path in data],
     }

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from stages.finetune import examples, files, predictions, tasks
+from stages.finetune.examples import Examples
 from stages.finetune.predict import Scorer, scores
+from stages.finetune.predictions import Answered
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
 from stages.params import Finetune
@@ -25,7 +27,7 @@ def score(
     predicted: Path,
     run: Mapping[str, Any],
 ) -> dict[str, float]:
-    """Predict the validation and test examples, write the test predictions, return the figures.
+    """Predict the validation, test and further examples, write all but the first, return the figures.
 
     Args:
         model: loaded from ``folder``, whose tokenizer reads the texts.
@@ -33,15 +35,20 @@ def score(
         run: what else belongs into ``run.json``: which model this is, its number of parameters.
     """
     tokenization = Tokenization.of(folder, classifier.load_config(folder).max_length)
-    validation = examples.validation(task, tokenization, settings)
-    test = examples.load(task, "test", tokenization)
     family = tasks.read(task)
-    chosen_by = family.figures(validation.labels, scores(model, family, validation, dtype))
-    on_test = scores(model, family, test, dtype)
-    predictions.write(
-        predicted, task, family, test.labels, on_test, {**run, "bytes": files.size(folder), "validation": chosen_by}
-    )
-    measured = family.figures(test.labels, on_test)
-    return {f"validation.{name}": value for name, value in chosen_by.items()} | {
-        f"test.{name}": value for name, value in measured.items()
+
+    def answer(asked: Examples) -> Answered:
+        return Answered(asked.labels, scores(model, family, asked, dtype))
+
+    validation = answer(examples.validation(task, tokenization, settings))
+    test = answer(examples.load(task, "test", tokenization))
+    further = {name: answer(examples.further(task, name, tokenization)) for name in family.task.further}
+    chosen_by = family.figures(validation.labels, validation.scores)
+    record = {**run, "bytes": files.size(folder), "validation": chosen_by}
+    predictions.write(predicted, task, family, test, further, record)
+    known = {name: answered for name, answered in further.items() if family.task.further[name].labelled}
+    return {
+        f"{split}.{name}": value
+        for split, answered in {"validation": validation, "test": test, **known}.items()
+        for name, value in family.figures(answered.labels, answered.scores).items()
     }

@@ -29,7 +29,7 @@ class Regime:
         batch_size: examples of a step.
         parts: how many pieces of a batch are computed one after the other, in as much less memory.
         label_smoothing: share of the target that all classes get alike (Szegedy et al. 2016, §7).
-        dropout: share of what layers write that is left out.
+        dropout: share of what layers write, and of what the head reads, that is left out.
         penalties: what is minimised beside the task's loss.
     """
 

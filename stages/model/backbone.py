@@ -11,7 +11,8 @@ from torch import Tensor
 from stages.model import files, imported
 from stages.model.dropout import Dropout
 from stages.model.imported import Imported
-from stages.model.transformer import Transformer
+from stages.model.transformer import EncoderDecoder, Seq2Seq, Transformer
+from stages.params import Pooling
 
 
 class Backbone(Protocol):
@@ -48,15 +49,21 @@ class Backbone(Protocol):
         """States (batch, length, hidden_size) up to ``depth``, computed in ``dtype``; parameters stay fp32."""
 
 
-def load(folder: Path) -> Transformer | Imported:
-    """Open a pre-trained model, whoever trained it.
+def load(folder: Path, pooling: Pooling = "mean") -> Transformer | Imported:
+    """Open a pre-trained model, whoever trained it; of an encoder–decoder the encoder, but both for its last state.
 
     Raises:
         StageError: a file is missing or damaged, or transformers has no such architecture.
     """
-    return files.load(folder).model if files.is_own(folder) else imported.load(folder)
+    if not files.is_own(folder):
+        return imported.load(folder, decodes=pooling == "last")
+    model = files.load(folder)
+    return Seq2Seq.of(model) if isinstance(model, EncoderDecoder) and pooling == "last" else model.model
 
 
-def empty(folder: Path) -> Transformer | Imported:
+def empty(folder: Path, pooling: Pooling = "mean") -> Transformer | Imported:
     """A model of the shape that a folder's ``config.json`` describes, whose weights are still to be loaded."""
-    return Transformer(files.load_config(folder)) if files.is_own(folder) else imported.empty(folder)
+    if not files.is_own(folder):
+        return imported.empty(folder, decodes=pooling == "last")
+    config = files.load_config(folder)
+    return Seq2Seq(config) if config.num_decoder_layers and pooling == "last" else Transformer(config)

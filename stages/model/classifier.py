@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,13 @@ from stages.artifacts import atomic_folder, read_json, write_json
 from stages.model import backbone, files
 from stages.model.backbone import Backbone
 from stages.model.dropout import Dropout
+from stages.model.imported import Imported
+from stages.params import Pooling
 
 CLASSIFIER = "classifier.json"
+
+Finish = Literal["norm", "pooler", "none"]
+"""What a pooled state goes through: a norm without weights, the layer that a checkpoint brings for it, nothing."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,15 @@ class ClassifierConfig:
         labels: names of the classes, in the order of the outputs; none if the one output is a score.
         depths: whose hidden states are pooled; 0 is the embeddings.
         max_length: longer texts are cut, in tokens.
+        pooling: what the states of a text become one by.
+        finish: what that one goes through.
     """
 
     labels: tuple[str, ...]
     depths: tuple[int, ...]
     max_length: int
+    pooling: Pooling = "mean"
+    finish: Finish = "norm"
 
     @property
     def outputs(self) -> int:
@@ -40,12 +49,13 @@ class ClassifierConfig:
 
 
 class Classifier(nn.Module):
-    """Mean over real tokens at the chosen depths, each normed, side by side; then one linear layer."""
+    """States pooled over real tokens at the chosen depths, side by side; then one linear layer."""
 
     def __init__(self, transformer: Backbone, config: ClassifierConfig) -> None:
         super().__init__()
         self.config = config
         self.transformer = transformer
+        self.pooler = _pooler(transformer) if config.finish == "pooler" else None
         width = len(config.depths) * transformer.hidden_size
         self.classifier = nn.Linear(width, config.outputs, device=transformer.device)
         nn.init.zeros_(self.classifier.weight)
@@ -55,8 +65,17 @@ class Classifier(nn.Module):
         self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype, dropout: Dropout | None = None
     ) -> Tensor:
         """(batch, length) -> (batch, depths x hidden_size), fp32; padding on either side is ignored."""
+        input_ids, attention_mask = aligned(input_ids, attention_mask)
         states = self.transformer(input_ids, attention_mask, dtype, max(self.config.depths), dropout=dropout)
-        return torch.cat([pool(states[depth], attention_mask) for depth in self.config.depths], dim=-1)
+        pooled = [pool(states[depth].float(), attention_mask, self.config.pooling) for depth in self.config.depths]
+        return torch.cat([self._finished(state) for state in pooled], dim=-1)
+
+    def _finished(self, pooled: Tensor) -> Tensor:
+        """(batch, width) -> (batch, width)."""
+        if self.pooler is not None:
+            finished: Tensor = self.pooler(pooled[:, None])  # most take the first of a text's states by themselves
+            return finished.flatten(1)
+        return F.layer_norm(pooled, pooled.shape[-1:]) if self.config.finish == "norm" else pooled
 
     def forward(
         self,
@@ -66,14 +85,30 @@ class Classifier(nn.Module):
         dropout: Dropout | None = None,
     ) -> Tensor:
         """(batch, length) -> logits (batch, classes) or scores (batch, 1), fp32."""
-        return self.classifier(self.features(input_ids, attention_mask, dtype, dropout))
+        features = self.features(input_ids, attention_mask, dtype, dropout)
+        return self.classifier(dropout(features) if dropout else features)
 
 
-def pool(states: Tensor, attention_mask: Tensor) -> Tensor:
-    """Mean over real tokens, normed: (batch, length, width) -> (batch, width), fp32."""
-    weights = attention_mask.to(states.device)[..., None].float()
-    mean = (states.float() * weights).sum(1) / weights.sum(1)
-    return F.layer_norm(mean, mean.shape[-1:])
+def _pooler(transformer: Backbone) -> nn.Module:
+    assert isinstance(transformer, Imported)
+    assert transformer.pooler is not None
+    return transformer.pooler.to(transformer.device)
+
+
+def aligned(input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The same texts with all padding on the right, so that no position depends on where it was."""
+    order = attention_mask.argsort(dim=1, descending=True, stable=True)
+    return input_ids.gather(1, order), attention_mask.gather(1, order)
+
+
+def pool(states: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:
+    """One state of a text's own: (batch, length, width), padded on the right -> (batch, width)."""
+    real = attention_mask.to(states.device)
+    if pooling == "mean":
+        weights = real[..., None].to(states.dtype)
+        return (states * weights).sum(1) / weights.sum(1)
+    places = real.sum(1) - 1 if pooling == "last" else torch.zeros_like(real[:, 0])
+    return states[torch.arange(len(states), device=states.device), places]
 
 
 def save(folder: Path, model: Classifier, pretrained: Path) -> None:
@@ -107,15 +142,17 @@ def load(folder: Path) -> Classifier:
 
 def empty(folder: Path) -> Classifier:
     """A classifier of the shape of a saved one, whose weights are still to be loaded."""
-    return Classifier(backbone.empty(folder), load_config(folder))
+    config = load_config(folder)
+    return Classifier(backbone.empty(folder, config.pooling), config)
 
 
 def to_dict(config: ClassifierConfig) -> dict[str, Any]:
     """The content of ``classifier.json``."""
-    return {"labels": list(config.labels), "depths": list(config.depths), "max_length": config.max_length}
+    return {**asdict(config), "labels": list(config.labels), "depths": list(config.depths)}
 
 
 def load_config(folder: Path) -> ClassifierConfig:
     """Read ``classifier.json``."""
     content = read_json(folder / CLASSIFIER)
-    return ClassifierConfig(tuple(content["labels"]), tuple(content["depths"]), content["max_length"])
+    lists = {name: tuple(content[name]) for name in ("labels", "depths")}
+    return ClassifierConfig(**{**content, **lists})

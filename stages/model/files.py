@@ -74,8 +74,8 @@ def load(folder: Path) -> LanguageModel:
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors with sorted names, so that equal weights are equal bytes."""
-    ordered = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    """Write tensors with sorted names, so that equal weights are equal bytes; tied ones each, as the format wants."""
+    ordered = {name: tensors[name].detach().cpu().contiguous().clone() for name in sorted(tensors)}
     save_file(ordered, path, {"format": "pt"})
 
 

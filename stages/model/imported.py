@@ -17,29 +17,36 @@ from torch import Tensor, nn
 
 from stages.artifacts import read_json
 from stages.errors import StageError
-from stages.model import files
+from stages.model import files, imported_attention
 from stages.model.dropout import Dropout
+from stages.tokenizer import files as tokenizer_files
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
+
+TOKENIZER = "tokenizer.json"
 
 OPTIONS = {"trust_remote_code": False, "dtype": torch.float32}
 """Parameters are fp32, whatever they were saved in."""
 
 
 class Imported(nn.Module):
-    """A stock model, of an encoder–decoder the encoder; without a pooler, which hidden states do not pass through.
+    """A stock model, of an encoder–decoder the encoder, or both if the states are to be the decoder's.
 
     Attributes:
         depths: all whose states can be pooled: embeddings, and every layer.
         hidden_size: width of each of them.
+        decodes: whether they are a decoder's that reads an encoder's.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, *, separator: int | None = None, decodes: bool = False) -> None:
+        """``separator``: the token that ends the first text of a pair; None where the second is not told apart."""
         super().__init__()
-        self.model = model.get_encoder() if model.config.is_encoder_decoder else model
-        if getattr(self.model, "pooler", None) is not None:
-            self.model.pooler = None
+        self.decodes = decodes and model.config.is_encoder_decoder
+        self.model = model.get_encoder() if model.config.is_encoder_decoder and not self.decodes else model
+        self._separator = separator if getattr(model.config, "type_vocab_size", 0) > 1 else None
+        self._apart = (_pooler(self.model),)
+        imported_attention.install(self.model)
         with torch.no_grad():
             states = self.eval()(torch.zeros(1, 2, dtype=torch.long))
         self.depths, self.hidden_size = range(len(states)), int(states[0].shape[-1])
@@ -66,6 +73,15 @@ class Imported(nn.Module):
         """Stay as in evaluation: the draws of its own dropout no resumed run could repeat."""
         return super().train(False)
 
+    @property
+    def pooler(self) -> nn.Module | None:
+        """What a checkpoint was trained to read its first state through; apart, for hidden states pass it by."""
+        return self._apart[0]
+
+    def drop_pooler(self) -> None:
+        """Be as a checkpoint that has none."""
+        self._apart = (None,)
+
     def shrink_embeddings(self) -> None:
         """Nothing: what is added to a token's embedding, its position above all, gives a size to it."""
 
@@ -78,17 +94,42 @@ class Imported(nn.Module):
         *,
         dropout: Dropout | None = None,
     ) -> tuple[Tensor, ...]:
-        """Hidden states of every depth, up to ``depth``: as `stages.model.transformer.Transformer.forward`."""
+        """Hidden states of every depth, up to ``depth``: as `stages.model.transformer.Transformer.forward`.
+
+        Positions count from the left edge, so that is where texts must begin.
+        """
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        given = {name: tensor.to(self.device) for name, tensor in self._inputs(input_ids, mask).items()}
         with _computing_in(dtype, self.device), _dropping(self.model, dropout or Dropout()):
-            read = self.model(
-                input_ids=input_ids.to(self.device),
-                attention_mask=mask.to(self.device),
-                output_hidden_states=True,
-                return_dict=True,
-            )
-        states: tuple[Tensor, ...] = read.hidden_states
+            read = self.model(**given, output_hidden_states=True, return_dict=True)
+        states: tuple[Tensor, ...] = read.decoder_hidden_states if self.decodes else read.hidden_states
         return states if depth is None else states[: depth + 1]
+
+    def _inputs(self, input_ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """What transformers is given; the decoder reads the text from its own start token on, as it was trained to."""
+        given = {"input_ids": input_ids, "attention_mask": mask}
+        if self._separator is not None:
+            ends = input_ids == self._separator
+            given["token_type_ids"] = (ends.cumsum(1) - ends.long() > 0).long() * mask
+        if self.decodes:
+            start = torch.full_like(input_ids[:, :1], _start(self.model.config))
+            given["decoder_input_ids"] = torch.cat([start, input_ids[:, :-1]], dim=1)
+            given["decoder_attention_mask"] = mask
+        return given
+
+
+def _pooler(model: PreTrainedModel) -> nn.Module | None:
+    """Taken from the model; ALBERT and BigBird have its two parts side by side."""
+    pooler: nn.Module | None = getattr(model, "pooler", None)
+    if pooler is not None:
+        model.register_module("pooler", None)
+    return nn.Sequential(pooler, nn.Tanh()) if isinstance(pooler, nn.Linear) else pooler
+
+
+def _start(config: PretrainedConfig) -> int:
+    """The token that a decoder begins with; T5 begins with padding, and may not say so."""
+    declared = getattr(config, "decoder_start_token_id", None)
+    return int(config.pad_token_id if declared is None else declared)
 
 
 def _computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
@@ -102,25 +143,28 @@ def _dropping(model: nn.Module, dropout: Dropout) -> Iterator[None]:
     places = [module for module in model.modules() if isinstance(module, nn.Dropout)] if dropout.probability else []
     handles = [place.register_forward_hook(lambda _, __, output: dropout(output)) for place in places]
     try:
-        yield
+        with imported_attention.dropping(dropout):
+            yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def load(folder: Path) -> Imported:
-    """Open a checkpoint.
+def load(folder: Path, *, decodes: bool = False) -> Imported:
+    """Open a checkpoint; ``decodes`` as `Imported` has it. A pooler that was never trained is left out.
 
     Raises:
         StageError: transformers has no such architecture, it reads no tokens, or its weights are not whole.
     """
-    transformers = _transformers()
+    transformers, separator = _transformers(), _separator(folder)
     with _opening(folder, transformers):
         model, report = transformers.AutoModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **OPTIONS
         )
         drawn = {name: id(model.get_parameter_or_buffer(name)) for name in sorted(report["missing_keys"])}
-        imported = Imported(model)
+        imported = Imported(model, separator=separator, decodes=decodes)
+    if imported.pooler is not None and any(id(part) in drawn.values() for part in imported.pooler.parameters()):
+        imported.drop_pooler()
     used = {id(parameter) for parameter in imported.parameters()}
     if lacking := [name for name in drawn if drawn[name] in used]:
         raise StageError(
@@ -130,16 +174,27 @@ def load(folder: Path) -> Imported:
     return imported
 
 
-def empty(folder: Path) -> Imported:
+def empty(folder: Path, *, decodes: bool = False) -> Imported:
     """A model of a checkpoint's architecture and sizes, whose weights are still to be loaded.
 
     Raises:
         StageError: transformers has no such architecture, or it reads no tokens.
     """
-    transformers = _transformers()
+    transformers, separator = _transformers(), _separator(folder)
     with _opening(folder, transformers):
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        return Imported(transformers.AutoModel.from_config(config, **OPTIONS))
+        model = transformers.AutoModel.from_config(config, **OPTIONS)
+        return Imported(model, separator=separator, decodes=decodes)
+
+
+def _separator(folder: Path) -> int | None:
+    """The token behind which the folder's tokenizer begins a second segment; None where it begins none, or is none."""
+    if not (folder / TOKENIZER).is_file():
+        return None
+    tokenizer = tokenizer_files.load(folder)
+    tokenizer.no_padding()
+    pair = tokenizer.encode("", "")
+    return pair.ids[pair.type_ids.index(1) - 1] if 1 in pair.type_ids[1:] else None
 
 
 def _transformers() -> ModuleType:

@@ -13,7 +13,8 @@ from torch import nn
 
 from stages.errors import StageError
 from stages.model.backbone import Backbone
-from stages.model.transformer import Transformer
+from stages.model.imported import Imported
+from stages.model.transformer import Seq2Seq, Transformer
 
 FINAL_NORMS = ("final_norm", "final_layer_norm", "ln_f", "norm")
 """What the norm behind the last layer is called, beside the list of layers."""
@@ -38,15 +39,31 @@ class Parts:
 
 
 def parts(backbone: Backbone) -> Parts:
-    """Find them.
+    """Find them; where a decoder reads an encoder, the encoder's layers first.
 
     Raises:
         StageError: there is no list of as many layers as there are states.
     """
-    root = _module(backbone)
+    stacks = [_stack(backbone, name, count) for name, count in _stacks(backbone)]
+    return Parts(tuple(layer for stack in stacks for layer in stack.layers), stacks[-1].final)
+
+
+def _stacks(backbone: Backbone) -> list[tuple[str, int]]:
+    """Names of the modules to look for layers in, and how many there are in each."""
     count = len(backbone.depths) - (2 if isinstance(backbone, Transformer) else 1)
+    if isinstance(backbone, Seq2Seq):
+        return [("encoder", len(backbone.encoder.layers)), ("", count)]
+    if isinstance(backbone, Imported) and backbone.decodes:
+        names = {module: name for name, module in backbone.named_modules()}
+        encoder, decoder = backbone.model.get_encoder(), backbone.model.get_decoder()
+        return [(names[encoder], backbone.model.config.num_hidden_layers), (names[decoder], count)]
+    return [("", count)]
+
+
+def _stack(backbone: Backbone, within: str, count: int) -> Parts:
+    root = _module(backbone)
     for name, module in root.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
+        if isinstance(module, nn.ModuleList) and len(module) == count and name.startswith(within):
             parent, _, _ = name.rpartition(".")
             prefix = f"{parent}." if parent else ""
             beside = (child for child, _ in root.get_submodule(parent).named_children())

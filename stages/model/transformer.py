@@ -10,7 +10,7 @@ residual stream, zero for what writes to it, so that every layer starts as the i
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -219,8 +219,8 @@ class Stack(nn.Module):
 class Transformer(Stack):
     """Embeddings, layers, final norm: an encoder, or a decoder if the configuration is causal."""
 
-    def __init__(self, config: TransformerConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: TransformerConfig, *, cross: bool = False) -> None:
+        super().__init__(config, cross=cross)
         self.embeddings = Embeddings(config)
 
     @property
@@ -313,8 +313,7 @@ class EncoderDecoder(LanguageModel):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__(config)
-        layers = {"num_hidden_layers": config.num_decoder_layers, "num_decoder_layers": 0}
-        self.decoder = Stack(replace(config, causal=True, **layers), cross=True)
+        self.decoder = Stack(_of_decoder(config), cross=True)
 
     def decode(
         self,
@@ -326,6 +325,44 @@ class EncoderDecoder(LanguageModel):
         """The decoder's last states (batch, length, hidden_size) over ``input_ids`` (batch, length)."""
         embedded = self.model.embeddings(input_ids.to(self.model.device), dtype)
         return self.decoder.run(embedded, attention_mask, causal=True, memory=memory)[-1]
+
+
+class Seq2Seq(Transformer):
+    """Both stacks of an encoder–decoder on one text (Lewis et al. 2020, BART, §3.1); the states are the decoder's."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__(_of_decoder(config), cross=True)
+        self.encoder = Stack(config)
+
+    @classmethod
+    def of(cls, model: EncoderDecoder) -> Self:
+        """Its stacks and embeddings, without the head."""
+        made = cls(model.config)
+        made.embeddings = model.model.embeddings
+        made.encoder.layers, made.encoder.final_norm = model.model.layers, model.model.final_norm
+        made.layers, made.final_norm = model.decoder.layers, model.decoder.final_norm
+        return made
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+        depth: int | None = None,
+        *,
+        causal: bool | None = None,
+        dropout: Dropout | None = None,
+    ) -> tuple[Tensor, ...]:
+        """As a `Transformer`; ``causal`` is whether the encoder, too, is kept from looking ahead."""
+        embedded = self.embeddings(input_ids.to(self.device), dtype)
+        encoded = self.encoder.run(embedded, attention_mask, causal=bool(causal), dropout=dropout)[-1]
+        memory = Memory(encoded, attention_mask)
+        return self.run(embedded, attention_mask, causal=True, depth=depth, memory=memory, dropout=dropout)
+
+
+def _of_decoder(config: TransformerConfig) -> TransformerConfig:
+    """The sizes of the decoder alone."""
+    return replace(config, causal=True, num_hidden_layers=config.num_decoder_layers, num_decoder_layers=0)
 
 
 def initialize(model: nn.Module, generator: torch.Generator) -> None:

@@ -64,12 +64,13 @@ def _gains(standing: Standing) -> list[str]:
     return sentences
 
 
-def compression_verdict(evaluation: Evaluation, compression: Compression, ratio: float) -> str:
-    """What one compressor leaves of one model; `ratio` is its size over the original's."""
+def compression_verdict(evaluation: Evaluation, compression: Compression) -> str:
+    """What one compressor leaves of one model."""
     model = f"{compression.objective}-{compression.method}-{compression.seed}"
+    size = percent(compression.bytes_after / compression.bytes_before)
     bounds = f"95 % interval over examples {interval(compression.lower, compression.upper)}"
     return (
         f"{evaluation.task}, {code(compression.compressor)}: {code(model)} keeps "
         f"{percent(compression.after / compression.before)} % of its {compression.metric} at "
-        f"{percent(ratio)} % of its size ({points(compression.difference)} points, {bounds})."
+        f"{size} % of its size ({points(compression.difference)} points, {bounds})."
     )

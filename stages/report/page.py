@@ -46,8 +46,9 @@ def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "settings": yaml.safe_dump(settings(params), sort_keys=False, allow_unicode=True, width=110),
         "headline": answer.headline(standings),
         "verdicts": [answer.verdict(item) for item in standings],
-        "compression_verdicts": _compression_verdicts(inputs, results),
+        "compression_verdicts": _compression_verdicts(inputs),
         "scores": [(method, scores.scores(inputs, results, standings, method)) for method in params.finetune.methods],
+        "further": [formats.code(name) for item in inputs.evaluations for name in item.sets if name != item.task],
         "flags": _flags(inputs),
         "inapplicable": _inapplicable(inputs),
         "differences": differences.differences(inputs),
@@ -55,10 +56,10 @@ def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "continual": continual.continual(inputs),
         "zero_shot": [(name, zero_shot.zero_shot(inputs, results, name)) for name in params.zero_shot.sources],
         "models": models.models(inputs, results),
-        "compression": compression.compression(inputs, results),
+        "compression": compression.compression(inputs),
         "sets": texts.sets(inputs.split),
         "removed": texts.removed(inputs.split),
-        "overlaps": texts.overlaps(inputs.split),
+        "overlaps": texts.overlaps(inputs.split, inputs.params),
         "pairs": len(inputs.split.overlaps),
         "tokenizer": inputs.tokenizer,
         "baseline": BASELINE,
@@ -72,13 +73,12 @@ def _doubled(budget: Budget) -> str:
     return f"pretrain.budget.{budget.unit}={2 * getattr(budget, budget.unit):g}"
 
 
-def _compression_verdicts(inputs: Inputs, results: Results) -> list[str]:
-    verdicts = []
-    for evaluation in inputs.evaluations:
-        for item in evaluation.compressions:
-            before, after = compression.sizes(results, evaluation.task, item)
-            verdicts.append(answer.compression_verdict(evaluation, item, after / before))
-    return verdicts
+def _compression_verdicts(inputs: Inputs) -> list[str]:
+    return [
+        answer.compression_verdict(evaluation, item)
+        for evaluation in inputs.evaluations
+        for item in evaluation.compressions
+    ]
 
 
 def _flags(inputs: Inputs) -> list[str]:

@@ -3,7 +3,7 @@
   train    learn it from data/corpus/train.parquet: models/tokenizer, and its figures on the
            corpus's validation text in data/metrics/tokenizer.json
   pack     the corpus as token ids: data/packed/{train,validation}
-  encode   a task as token ids: data/encoded/<task>/{train,validation,test}
+  encode   a task as token ids: data/encoded/<task>/{train,validation,test}, and further/<set> of each further set
 
 Examples:
   python -m stages.tokenizer train
@@ -79,12 +79,12 @@ def _pack() -> None:
 
 def _encode(task: str) -> None:
     with _encoding(f"encode · {task}", [paths.task(task)], paths.encoded(task)):
-        from stages.tokenizer.encode import encode
+        from stages.tokenizer.encode import encode, sets
         from stages.tokenizer.files import load
 
         tokenizer = load(paths.TOKENIZER)
-        for split in ("train", "validation", "test"):
-            encode(tokenizer, paths.task(task) / f"{split}.parquet", paths.encoded(task) / split)
+        for name in sets(paths.task(task)):
+            encode(tokenizer, paths.task(task) / f"{name}.parquet", paths.encoded(task) / name)
 
 
 def _encoding(name: str, texts: list[Path], target: Path) -> AbstractContextManager[tracking.Run]:

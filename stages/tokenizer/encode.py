@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from stages import progress, token_store
-from stages.corpus.tables import TEXT_COLUMNS, count_rows, read_batches
+from stages.corpus.tables import FURTHER, TEXT_COLUMNS, count_rows, read_batches
 from stages.errors import StageError
 from stages.token_store import Labels, TokenStore
 from stages.tokenizer.special import SEP_ID
@@ -30,8 +30,14 @@ def pack(tokenizer: Tokenizer, table: Path, folder: Path) -> None:
     token_store.write(folder, _corpus(tokenizer, table))
 
 
+def sets(task: Path) -> list[str]:
+    """The sets of a task, by their paths in its folder: its splits, and its further sets."""
+    further = sorted(path.stem for path in (task / FURTHER).glob("*.parquet"))
+    return ["train", "validation", "test", *(f"{FURTHER}/{name}" for name in further)]
+
+
 def encode(tokenizer: Tokenizer, table: Path, folder: Path) -> None:
-    """Write a set of a task: each row's ids within [CLS] and [SEP], and its label.
+    """Write a set of a task: each row's ids within [CLS] and [SEP], and its label if that is known.
 
     Raises:
         StageError: the table is missing.
@@ -45,7 +51,8 @@ def encode_rows(tokenizer: Tokenizer, table: Path, rows: NDArray[np.int64]) -> T
     Raises:
         StageError: the table is missing.
     """
-    return token_store.collect(_rows(tokenizer, table, rows), _labels(table)[rows])
+    labels = _labels(table)
+    return token_store.collect(_rows(tokenizer, table, rows), None if labels is None else labels[rows])
 
 
 def count(table: Path) -> int:
@@ -88,7 +95,10 @@ def _among(batches: Iterator[pa.RecordBatch], rows: NDArray[np.int64]) -> Iterat
         first += batch.num_rows
 
 
-def _labels(table: Path) -> Labels:
+def _labels(table: Path) -> Labels | None:
+    """None where they are hidden."""
     count(table)
+    if "label" not in pq.read_schema(table).names:
+        return None
     column = pq.read_table(table, columns=["label"])["label"]
     return column.to_numpy().astype(np.float32 if pa.types.is_floating(column.type) else np.int64)

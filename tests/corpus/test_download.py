@@ -222,6 +222,10 @@ def test_hub_errors(hub_folder: Path, tmp_path: Path) -> None:
     local = {"id": str(hub_folder), "config": "plain_text"}
     assert_fails(source("hub", **local, splits=["test"]), tmp_path / "raw", "no split test; it has train")
     assert_fails(source("hub", **local, text=["review"]), tmp_path / "raw", "column review is missing")
+    assert_fails(source("hub", **local, label="stars"), tmp_path / "raw", "column stars is missing; .* has text, label")
+    empty = pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.int64())})
+    pq.write_table(empty, hub_folder / "plain_text" / "test-00000-of-00001.parquet")
+    assert_fails(source("hub", **local, splits=["train", "test"]), tmp_path / "raw", "test is empty: it has no rows")
 
 
 def test_an_unreachable_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

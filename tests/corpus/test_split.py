@@ -314,6 +314,32 @@ def test_errors_name_the_source_or_task(
     assert not paths.CORPUS.exists()
 
 
+@pytest.mark.parametrize("entry", [{"label": "stars"}, {"text": ["review"]}, {"where": {"kind": "long"}}])
+@pytest.mark.parametrize("corpus", [True, False])
+def test_a_column_that_was_not_fetched(
+    raw: Raw, settings: Settings, sentences: Sentences, entry: dict[str, Any], corpus: bool
+) -> None:
+    """Where the source's entry was changed since."""
+    raw("films", text=(batch := sentences(100)), label=labels(batch))
+    raw("web", text=sentences(100, seed=2))
+    (column,) = [*entry.get("where", {}), *entry.get("text", []), *([entry["label"]] if "label" in entry else [])]
+    message = rf"source films, split train, has no column {column}; it has text, label: run .*download --source films"
+    with pytest.raises(StageError, match=message):
+        split(settings({"web": {"tasks": {}}, "films": {**REVIEWS, **entry, "corpus": corpus}}))
+
+
+@pytest.mark.timeout(60)
+def test_a_text_of_a_hundred_thousand_words(raw: Raw, settings: Settings, sentences: Sentences) -> None:
+    """Is one as any other: it stays whole, and its copies are found."""
+    (endless,) = sentences(1, seed=3, words=100_000)
+    batch = [*sentences(200), endless, f"{endless} indeed", endless.upper()]
+    raw("films", text=batch, label=[len(text) % 2 for text in batch[:-1]] + [len(endless) % 2])
+    split(settings({"films": REVIEWS}))
+    kept = [text for name in cut.SPLITS for text in texts(f"reviews/{name}") if len(text) > 10_000]
+    assert endless in kept
+    assert endless.upper() not in kept
+
+
 def test_a_source_that_was_not_fetched(settings: Settings, project: Path) -> None:
     with pytest.raises(StageError, match=r"source films is not here: run .*download --source films"):
         split(settings({"films": REVIEWS}))

@@ -45,12 +45,17 @@ def answers(labels: NDArray[np.int64], accuracy: float, seed: int) -> NDArray[np
 def write_run(folder: Path, record: dict[str, object], labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> None:
     """One run's folder as the fine-tuning and the compression stage write it."""
     folder.mkdir(parents=True, exist_ok=True)
+    write_answers(folder / "predictions.parquet", labels, predicted)
+    (folder / "run.json").write_text(json.dumps(record))
+
+
+def write_answers(path: Path, labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> None:
+    """What a model says of a set."""
     frame = pd.DataFrame({"id": [f"{n:016x}" for n in range(len(labels))], "label": labels})
     frame["prediction"] = predicted
     for index in range(2):
         frame[f"score_{index}"] = np.where(predicted == index, 0.9, 0.1).astype(np.float32)
-    frame.to_parquet(folder / "predictions.parquet")
-    (folder / "run.json").write_text(json.dumps(record))
+    frame.to_parquet(path)
 
 
 def record(objective: str, task: str, method: str, seed: int, compressor: str = "none") -> dict[str, object]:
@@ -74,3 +79,14 @@ def write_predictions(params: Params, accuracy: dict[str, float] = ACCURACY) -> 
             folder = paths.PREDICTIONS / "compressed" / task / compressor
             made = record("clm", task, params.finetune.methods[0], 0, compressor)
             write_run(folder, made, labels, answers(labels, accuracy["clm"] - 0.01, 99))
+
+
+def write_further(params: Params, task: str, name: str, examples: int) -> None:
+    """A further set of that many examples, answered by all runs of the task."""
+    labels = np.random.default_rng(examples).integers(2, size=examples)
+    folders = [paths.PREDICTIONS / "compressed" / task / compressor for compressor in params.compress.compressors]
+    runs = product(params.pretrain.objectives, params.finetune.methods, params.seeds)
+    folders += [paths.PREDICTIONS / "finetuned" / task / "{}-{}-{}".format(*run) for run in runs]
+    for luck, folder in enumerate(folders):
+        (folder / "further").mkdir(exist_ok=True)
+        write_answers(folder / "further" / f"{name}.parquet", labels, answers(labels, 0.6, luck))

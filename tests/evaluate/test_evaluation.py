@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from stages import artifacts, params, paths
 from stages.errors import StageError
 from stages.evaluate import __main__, evaluation, runs
+from stages.evaluate.predictions import Predictions
 from stages.evaluate.schema import Evaluation
 from stages.params import Params
 from tests.evaluate import made
@@ -56,6 +57,15 @@ def test_compression_is_compared_to_the_model_it_was_made_from(found: Evaluation
     assert item.before == before.value
     assert item.after - item.before == item.difference
     assert item.lower <= item.difference <= item.upper
+    assert (item.bytes_before, item.bytes_after) == (8_000_000, 2_500_000)
+
+
+def test_what_was_trained_beside_frozen_weights_is_not_the_size_of_the_model(settings: Params) -> None:
+    """That of the whole model, which was compressed, the compressed one's record tells."""
+    file = paths.PREDICTIONS / "compressed/imdb/int8_dynamic/run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "bytes_before": 9_000_000}))
+    (item,) = evaluation.evaluate(settings, "imdb", runs.read(settings, "imdb")).compressions
+    assert item.bytes_before == 9_000_000
 
 
 def test_a_model_with_one_answer_is_flagged_and_claims_nothing(settings: Params) -> None:
@@ -68,6 +78,18 @@ def test_a_model_with_one_answer_is_flagged_and_claims_nothing(settings: Params)
     assert flag.reason == "predicts class 1 for every example"
     assert not any(item.carried for item in found.comparisons if "mlm" in (item.objective, item.against)
                    and item.method == "frozen")  # fmt: skip
+
+
+def test_a_model_with_one_score_is_flagged() -> None:
+    """One that answers by but a few different scores is not."""
+    record = runs.Record(**{**made.record("mlm", "stsb", "full", 1), "family": "regression", "metric": "pearson"})
+    ids, labels = np.array(["a", "b", "c"], dtype=object), np.array([1.0, 2.0, 3.0])
+    dull, some = (
+        runs.Run(record, Predictions(ids, labels, np.array(said), 0)) for said in ([2.5, 2.5, 2.5], [2.5, 2.5, 2.6])
+    )
+    assert evaluation.is_degenerate(dull)
+    assert evaluation.flag(dull).reason == "predicts 2.5 for every example"
+    assert not evaluation.is_degenerate(some)
 
 
 def test_a_single_objective_and_seed_can_be_evaluated(settings: Params) -> None:

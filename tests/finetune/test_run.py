@@ -19,6 +19,7 @@ from stages.finetune.__main__ import main
 from stages.finetune.run import checkpoint_of, finetune, method_of
 from stages.finetune.score import score
 from stages.finetune.tokenization import Tokenization
+from stages.intermediate.lend import lend
 from stages.model import classifier
 from stages.params import Params
 from stages.select import choose
@@ -50,7 +51,7 @@ def texts(count: int, seed: int) -> tuple[list[str], list[int]]:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     """A task in words that the checkpoint knows, and that are all [UNK] to the project's tokenizer."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    for name in ("TASKS", "ENCODED", "PREDICTIONS", "MODELS", "TOKENIZER", "STATE"):
+    for name in ("TASKS", "ENCODED", "PREDICTIONS", "MODELS", "TOKENIZER", "STATE", "INTERMEDIATE"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     content = params.load().model_dump()
     content["tokenizer"]["vocab_size"] = 400
@@ -69,6 +70,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
         )
         encode.encode(tokenizer_files.load(paths.TOKENIZER), table, paths.encoded("imdb") / split)
     checkpoints.save(paths.pretrained("theirs", 0), "roberta")
+    lend(made)
     return made
 
 

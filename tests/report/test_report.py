@@ -23,6 +23,7 @@ from stages.report import __main__, inputs
 from stages.report.build import build
 from stages.report.page import render
 from stages.report.results import collect, to_csv
+from stages.report.tables import texts
 from tests.evaluate.tracked import Tracked
 
 COLUMNS = "objective,task,method,compressor,seed,split,metric,value,lower,upper,examples"
@@ -195,6 +196,14 @@ def test_a_leak_is_told(settings: Params) -> None:
     assert "by design: the corpus is made of training texts" in text
 
 
+def test_examples_of_two_texts_may_share_one_of_them() -> None:
+    """Within a task, whose pairs are compared as wholes; a text that another task holds out is a leak all the same."""
+    pairs = {"rte", "mnli"}
+    assert texts.meaning("rte/test & rte/train", 3, pairs).startswith("by design: examples are pairs")
+    assert "do not trust" in texts.meaning("mnli/train & rte/test", 3, pairs)
+    assert "do not trust" in texts.meaning("imdb/test & imdb/train", 3, pairs)
+
+
 def test_unused_variants_are_left_out_of_the_parameters(settings: Params) -> None:
     text = page(settings)
     assert "movie_reviews:" in text
@@ -334,3 +343,40 @@ def test_minimal_pairs_are_shown_for_who_scores_them(settings: Params) -> None:
         for metric in ("accuracy_causal", "accuracy_pseudo")
     }
     assert all((row.lower, row.upper, row.examples) != (None, None, None) for row in rows)
+
+
+def test_further_sets_stand_beside_their_task(settings: Params) -> None:
+    """In columns and rows of their own; the task's figures stay, and no winner is told of a further set."""
+    claim(settings, carried=True)
+    before = page(settings)
+    assert "further" not in before.split("## Pre-training")[0]
+
+    def add(content: dict[str, Any]) -> None:
+        rows = [row for row in content["rows"] if row["metric"] in content["metrics"]]
+        content["rows"] += [{**row, "task": "imdb/AX", "value": row["value"] / 2} for row in rows]
+
+    change("imdb", add)
+    text = page(settings)
+    assert "Columns of `imdb/AX` are of further sets" in text
+    for old, new in zip(table(before, "### `frozen`"), table(text, "### `frozen`"), strict=True):
+        assert {name: new[name] for name in old} == old
+        assert list(new)[4:7] == ["imdb/AX accuracy", "imdb/AX f1", "imdb/AX matthews"]
+        center = float(old["imdb accuracy"].strip("*").split(" ± ")[0])
+        assert float(new["imdb/AX accuracy"].split(" ± ")[0]) == pytest.approx(center / 2, abs=0.051)
+    rows = list(csv.DictReader(io.StringIO(to_csv(collect(inputs.read(settings))))))
+    assert sum(row["task"] == "imdb/AX" for row in rows) == 13 * 3
+
+
+@pytest.mark.parametrize(
+    ("pair", "left", "message"),
+    [
+        ("imdb/AX & rte/train", 2, "held-out text of imdb stands in another set"),
+        ("corpus/train & imdb/AX", 2, "held-out text of imdb stands in another set"),
+        ("imdb/AX & rte/test", 2, "neither is trained on"),
+        ("corpus/train & imdb/AX", 0, "shared texts were removed"),
+        ("imdb/test & rte/test", 2, "held-out text of imdb and rte stands in another set"),
+        ("imdb/train & rte/train", 2, "training texts of two tasks"),
+    ],
+)
+def test_what_shared_texts_mean(pair: str, left: int, message: str) -> None:
+    assert message in texts.meaning(pair, left)

@@ -67,5 +67,5 @@ def test_runs_that_cannot_be_are_passed_over(runs: params.Params, tmp_path: Path
         (folder / "run.json").write_text(json.dumps({"inapplicable": "it has no head"}))
         if name == best:
             assert choose.best(choose.candidates(runs, "imdb")).folder.name != best
-    with pytest.raises(StageError, match="no method of params.yaml"):
+    with pytest.raises(StageError, match=r"no method of params\.yaml"):
         choose.candidates(runs, "imdb")

@@ -51,6 +51,21 @@ def test_transformers_gives_the_same_ids(algorithm: str) -> None:
             assert store.bytes.tolist() == sizes
 
 
+def test_further_sets_are_encoded_beside_the_splits(algorithm: str) -> None:
+    """In their own order, with labels where these are known; an empty text has the frame alone."""
+    folder = paths.task("single") / "further"
+    folder.mkdir()
+    asked = ["a film", "", "acting, mostly", "a film"]
+    pq.write_table(pa.table({"text": asked, "id": list("0123")}), folder / "BOARD-x.parquet")
+    pq.write_table(pa.table({"text": asked, "label": [0, 1, 1, 0], "id": list("0123")}), folder / "more.parquet")
+    command.main(["encode", "--task", "single"])
+    expected = reference()(asked)["input_ids"]
+    for name, labels in (("BOARD-x", None), ("more", [0, 1, 1, 0])):
+        store = token_store.read(paths.encoded("single") / "further" / name)
+        assert [store[index].tolist() for index in range(len(store))] == expected
+        assert (None if store.labels is None else store.labels.tolist()) == labels
+
+
 def test_the_corpus_is_packed_with_separators_alone(algorithm: str) -> None:
     command.main(["pack"])
     tokenizer = reference()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from stages import checksum, paths
@@ -30,7 +29,7 @@ def fetch(source: FileSource, scratch: Path) -> dict[str, Batches]:
     if path.is_dir():
         if source.sha256:
             raise StageError("sha256 is of a single file, but path is a folder: remove sha256")
-        return {split: _chain(files, request) for split, files in split_files(path).items()}
+        return {split: chain(files, request) for split, files in split_files(path).items()}
     if not path.is_file():
         unset = [name for name in VARIABLE.findall(source.path) if name not in os.environ]
         remedy = f"set the environment variable {unset[0]}" if unset else "correct `path` in params.yaml"
@@ -55,6 +54,7 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
     return splits
 
 
-def _chain(files: list[Path], request: Request) -> Iterator[Batches]:
+def chain(files: list[Path], request: Request) -> Batches:
+    """The rows of a split's files, one after the other."""
     for path in files:
         yield from read(path, request)

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from stages import paths
-from stages.corpus.readers import Batches
-from stages.corpus.sources.file import split_files
+from stages.corpus.readers import Batches, Request
+from stages.corpus.sources.file import chain, split_files
 from stages.corpus.tables import ROW_GROUP
 from stages.errors import StageError
 from stages.params import HubSource
@@ -22,31 +22,31 @@ def fetch(source: HubSource, scratch: Path) -> dict[str, Batches]:
     Raises:
         StageError: the hub cannot be reached, or has no such dataset, configuration or split.
     """
-    return {split: _batches(_load(source, split), source) for split in source.splits}
+    folder = paths.ROOT / Path(source.id).expanduser()
+    if folder.is_dir():
+        return _from_folder(folder, source)
+    return {split: _from_hub(source, split) for split in source.splits}
 
 
-def _load(source: HubSource, split: str) -> Any:
+def _from_folder(folder: Path, source: HubSource) -> dict[str, Batches]:
+    """A configuration is a folder in it, as on the hub."""
+    if source.config and (folder / source.config).is_dir():
+        folder = folder / source.config
+    files = split_files(folder)
+    if missing := [split for split in source.splits if split not in files]:
+        raise StageError(f"{source.id} has no split {', '.join(missing)}; it has {', '.join(files)}")
+    return {split: chain(files[split], Request(source.columns)) for split in source.splits}
+
+
+def _from_hub(source: HubSource, split: str) -> Batches:
     from datasets import load_dataset
 
-    folder = paths.ROOT / Path(source.id).expanduser()
     try:
-        if folder.is_dir():
-            files = _local_files(folder, source)
-            if split not in files:
-                raise StageError(f"{source.id} has no split {split}; it has {', '.join(files)}")
-            return load_dataset("parquet", data_files={split: files[split]}, split=split, streaming=True)
-        return load_dataset(source.id, name=source.config, split=split, revision=source.revision)
+        yield from _batches(load_dataset(source.id, name=source.config, split=split, revision=source.revision), source)
     except StageError:
         raise
     except Exception as error:  # the hub's client raises those of many libraries
         raise StageError(_explain(source, split, error)) from None
-
-
-def _local_files(folder: Path, source: HubSource) -> dict[str, list[str]]:
-    """A folder's parquet files per split; a configuration is a folder in it, as on the hub."""
-    if source.config and (folder / source.config).is_dir():
-        folder = folder / source.config
-    return {split: [str(path) for path in files] for split, files in split_files(folder).items()}
 
 
 def _explain(source: HubSource, split: str, error: Exception) -> str:

@@ -15,6 +15,7 @@ from stages.finetune.tasks.base import Family
 from stages.model.answerer import Answerer
 from stages.model.backbone import Backbone
 from stages.model.classifier import Classifier
+from stages.params import Pooling
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Observer
 
@@ -36,6 +37,7 @@ class Job:
     dtype: torch.dtype
     checkpoint: Checkpoint
     observer: Observer
+    pooling: Pooling = "mean"
 
 
 @dataclass(frozen=True)

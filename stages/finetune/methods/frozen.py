@@ -1,11 +1,13 @@
 """A linear head on frozen features: what pre-training left in them, and nothing that tuning adds.
 
-The features are the mean over tokens at one depth; a logistic (of scores, a ridge) regression is fitted at every
-depth, and the depth and the strength of its penalty are chosen on validation (probing as in Peters et al. 2019, To
-Tune or Not to Tune).
+The features are the pooled states of one depth; a logistic (of scores, a ridge) regression is fitted at every depth,
+and the depth and the strength of its penalty are chosen on validation (probing as in Peters et al. 2019, To Tune or Not
+to Tune).
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from stages.finetune.methods import probe
 from stages.finetune.methods.base import Job, Method, Tuned
@@ -17,12 +19,12 @@ class Frozen(Method):
     """Only the head is fitted."""
 
     def fit(self, transformer: Backbone, job: Job) -> Tuned:
-        config = ClassifierConfig(job.family.task.labels, tuple(transformer.depths), job.max_length)
+        config = ClassifierConfig(job.family.task.labels, tuple(transformer.depths), job.max_length, job.pooling)
         reader = Classifier(transformer, config).eval()
         train, validation = (probe.features(reader, part, job.dtype) for part in (job.train, job.validation))
         probes = [probe.fit(train[:, depth], validation[:, depth], job) for depth in config.depths]
         best = max(config.depths, key=lambda depth: (probes[depth].score, -depth))
-        model = Classifier(transformer, ClassifierConfig(job.family.task.labels, (best,), job.max_length))
+        model = Classifier(transformer, replace(config, depths=(best,)))
         probes[best].give(model)
         curve = [{"depth": depth, "score": probes[depth].score} for depth in config.depths]
         return Tuned(model, sum(p.numel() for p in model.classifier.parameters()), curve)

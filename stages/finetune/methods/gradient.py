@@ -2,14 +2,16 @@
 
 The head begins as a logistic (of scores, a ridge) regression on the features that are there (Kumar et al. 2022,
 Fine-Tuning Can Distort Pretrained Features, §4): one that knows nothing yet would turn them, in its first steps, into
-whatever it says.
+whatever it says. As such, on the last states alone, it can be had all the same (Devlin et al. 2019, BERT, §3.2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -20,18 +22,24 @@ from stages.finetune.methods.base import Job, Method, Tuned
 from stages.finetune.workload import Finetuning, Regime
 from stages.model.backbone import Backbone
 from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.imported import Imported
 from stages.model.transformer import Transformer
+from stages.training import randomness
 from stages.training.loop import Plan, train
 from stages.training.loss import Term
 from stages.training.optimizer import Group, Optimizers, grouped
 
-HEAD = "classifier."
+HEAD = ("classifier.", "pooler.")
+"""What stands on the transformer."""
+
+HEAD_STD = 0.02
+"""Of a head that is drawn, as of all that BERT draws."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Gradient(Method):
-    """Trained on the pooled states of all depths; the epoch that scores best on validation is kept.
+    """Trained on pooled states; the epoch that scores best on validation is kept.
 
     Attributes:
         whole: whether every weight is trained, so that all of them are what is to be written.
@@ -40,7 +48,10 @@ class Gradient(Method):
     whole: ClassVar[bool] = False
 
     class Options(params.Section):
-        """``patience``: epochs without a better score on validation after which to stop.
+        """``head``: ``probe`` reads all depths and begins as the best regression on them; ``drawn`` reads the last one
+        as the classes for sequence classification of transformers do, pooled by the first token through the
+        checkpoint's own pooler where it has one, and begins at random.
+        ``patience``: epochs without a better score on validation after which to stop.
 
         ``imported_learning_rate``: of checkpoints that were trained elsewhere, whose weights are of another size.
         ``schedule``: after the warm-up the rate falls to zero in a line or in half a wave, as transformers has it;
@@ -62,23 +73,30 @@ class Gradient(Method):
         dropout: Share = 0.0
         gradient_accumulation: Annotated[int, Field(ge=1)] = 1
         max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+        head: Literal["probe", "drawn"] = "probe"
 
     def fit(self, transformer: Backbone, job: Job) -> Tuned:
         self._check(job)
-        model = Classifier(
-            transformer, ClassifierConfig(job.family.task.labels, tuple(transformer.depths), job.max_length)
-        ).eval()
+        model = Classifier(transformer, self._config(transformer, job)).eval()
         is_own = isinstance(transformer, Transformer)
         learning_rate = self.options.learning_rate if is_own else self.options.imported_learning_rate
         self.attach(model, job.seed)
         self.prepare(model)
-        _probe(model, job)
+        _draw(model, job.seed) if self.options.head == "drawn" else _probe(model, job)
         workload = Finetuning(model, job, self._regime(model))
         optimizers = self.optimizers(model, learning_rate, self.options.epochs * workload.steps_per_epoch)
         curve = train(workload, optimizers, self._plan(workload.steps_per_epoch), job.checkpoint, job.observer)
         trained = _trained(model)
         names = None if self.whole else frozenset(name for name, _ in trained)
         return Tuned(model, sum(parameter.numel() for _, parameter in trained), curve, names)
+
+    def _config(self, transformer: Backbone, job: Job) -> ClassifierConfig:
+        config = ClassifierConfig(job.family.task.labels, tuple(transformer.depths), job.max_length, job.pooling)
+        if self.options.head == "probe":
+            return config
+        has_pooler = isinstance(transformer, Imported) and transformer.pooler is not None
+        through_it = has_pooler and job.pooling == "first"
+        return replace(config, depths=config.depths[-1:], finish="pooler" if through_it else "none")
 
     def prepare(self, model: Classifier) -> None:
         """Leave only those parameters to be trained that the method trains; all of them unless overridden."""
@@ -143,6 +161,14 @@ def only(model: Classifier, names: Iterable[str]) -> None:
 
 def _trained(model: Classifier) -> list[tuple[str, nn.Parameter]]:
     return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def _draw(model: Classifier, seed: int) -> None:
+    """Give the model a head that knows nothing."""
+    generator = randomness.torch_generator(seed, "finetune-head")
+    drawn = torch.normal(0.0, HEAD_STD, model.classifier.weight.shape, generator=generator)
+    with torch.no_grad():
+        model.classifier.weight.copy_(drawn)
 
 
 def _probe(model: Classifier, job: Job) -> None:

@@ -24,7 +24,7 @@ class LayerwiseDecay(Full):
     def factors(self, model: Classifier) -> Mapping[str, float]:
         """Embeddings, and what else is no layer's own, are one step below the first layer."""
         found = parts(model.transformer)
-        above = (HEAD, *(f"transformer.{name}." for name in found.final))
+        above = (*HEAD, *(f"transformer.{name}." for name in found.final))
         downwards = [above, *((f"transformer.{name}.",) for name in reversed(found.layers)), ("",)]
         return {
             name: self.options.layer_decay ** next(i for i, start in enumerate(downwards) if name.startswith(start))

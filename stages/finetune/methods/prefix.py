@@ -115,7 +115,9 @@ def _attend(
     """That of transformers, with a prefix; what is causal is so by its mask."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    prefix = module.prefix
+    prefix = getattr(module, "prefix", None)
+    if prefix is None:  # a decoder's attention to the encoder
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     assert isinstance(prefix, KeysValues)
     key, value = prefix(key, value)
     mask = None if attention_mask is None else prefix.unmask(attention_mask.to(query.dtype))

@@ -11,10 +11,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.methods.gradient import Gradient, only
 from stages.model.backbone import Backbone
 from stages.model.classifier import Classifier
 from stages.model.dropout import Dropout
+from stages.model.imported import Imported
 from stages.model.transformer import Transformer
 from stages.training import randomness
 
@@ -120,8 +122,16 @@ class Prepended(nn.Module):
 
 
 def _table(backbone: Backbone) -> tuple[str, nn.Embedding]:
-    """What looks up tokens, and its name."""
+    """What looks up tokens, and its name.
+
+    Raises:
+        Inapplicable: there are two that do.
+    """
     if isinstance(backbone, Transformer):
         return "embeddings.tok_embeddings", backbone.embeddings.tok_embeddings
-    found = backbone.model.get_input_embeddings()  # type: ignore[attr-defined]
-    return next((name, module) for name, module in backbone.named_modules() if module is found)  # type: ignore[attr-defined]
+    assert isinstance(backbone, Imported)
+    if backbone.decodes:
+        raise Inapplicable("its decoder's end is read (finetune.pooling), but its decoder looks up tokens by itself")
+    found = backbone.model.get_input_embeddings()
+    assert isinstance(found, nn.Embedding)
+    return next(name for name, module in backbone.named_modules() if module is found), found

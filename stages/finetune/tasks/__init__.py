@@ -7,6 +7,7 @@ from stages.errors import StageError
 from stages.finetune.tasks.base import Family
 from stages.finetune.tasks.classification import Classification
 from stages.finetune.tasks.regression import Regression
+from stages.task import Task
 
 FAMILIES: dict[str, type[Family]] = {
     "classification": Classification,
@@ -20,7 +21,15 @@ def read(name: str) -> Family:
     Raises:
         StageError: the task is missing or damaged.
     """
-    described = task.read(name)
+    return of(name, task.read(name))
+
+
+def of(name: str, described: Task) -> Family:
+    """The family of a task that was read.
+
+    Raises:
+        StageError: there is none.
+    """
     if described.family not in FAMILIES:
         raise StageError(f"task {name}: nothing here learns {described.family!r}; there are: {', '.join(FAMILIES)}")
     return FAMILIES[described.family](described)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from stages.params import Params
 from stages.report.formats import code, listed, mebibytes
 from stages.report.inputs import Split
 from stages.report.tables import Table
 
-HELD_OUT = ("validation", "test")
+TRAIN, HELD_OUT = "train", ("validation", "test")
+"""Splits; any other set of a task is a further one, and held out as well."""
 
 
 def sets(split: Split) -> Table:
@@ -37,15 +41,17 @@ def removed(split: Split) -> Table:
     )
 
 
-def overlaps(split: Split) -> Table:
+def overlaps(split: Split, params: Params) -> Table:
     """Pairs of sets that share texts, as found and as left after the cut, and what it means."""
+    sources = [params.sources[name] for name in params.data.sources]
+    of_pairs = {task for source in sources if len(source.text) > 1 for task in source.tasks}
     pairs = [pair for pair in split.overlaps if split.overlaps[pair] or split.overlaps_found.get(pair)]
     return Table(
         header=["sets", "meaning", "found", "left"],
         rows=[
             [
                 " and ".join(code(name) for name in pair.split(" & ")),
-                meaning(pair, split.overlaps[pair]),
+                meaning(pair, split.overlaps[pair], of_pairs),
                 f"{split.overlaps_found[pair]:,}" if pair in split.overlaps_found else "–",
                 f"{split.overlaps[pair]:,}",
             ]
@@ -55,12 +61,16 @@ def overlaps(split: Split) -> Table:
     )
 
 
-def meaning(pair: str, left: int) -> str:
-    """Whether shared texts touch a result."""
+def meaning(pair: str, left: int, of_pairs: Collection[str] = ()) -> str:
+    """Whether shared texts touch a result; ``of_pairs`` are the tasks whose examples are two texts each."""
     names = [name.rsplit("/", 1) for name in pair.split(" & ")]
     if not left:
         return "shared texts were removed"
-    held_out = [group for group, part in names if part in HELD_OUT and group != "corpus"]
+    if names[0][0] == names[1][0] and names[0][0] in of_pairs:
+        return "by design: examples are pairs of texts, and no pair stands in both"
+    held_out = [group for group, part in names if part != TRAIN and group != "corpus"]
+    if all(part not in (TRAIN, "validation") for _, part in names) and any(part not in HELD_OUT for _, part in names):
+        return "neither is trained on: one of them is a further set, which is answered whole"
     if held_out:
         return f"**held-out text of {listed(held_out)} stands in another set: do not trust its scores**"
     if any(group == "corpus" for group, _ in names):

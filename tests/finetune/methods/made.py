@@ -54,7 +54,7 @@ def method(name: str, **changes: Any) -> Method:
 def pretrained(folder: Path, architecture: str) -> Path:
     """A model of 32 dimensions as pre-training leaves it; every layer does something."""
     if architecture == "imported":
-        checkpoints.model("bert", VOCABULARY).save_pretrained(folder)
+        checkpoints.save(folder, "bert", vocab_size=VOCABULARY)
     else:
         model = LanguageModel(TransformerConfig(VOCABULARY, 32, 2, 2, 48, architecture == "decoder"))
         initialize(model, generator := torch.Generator().manual_seed(0))
@@ -62,7 +62,7 @@ def pretrained(folder: Path, architecture: str) -> Path:
             for parameter in model.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
         files.save(folder, model)
-    (folder / "tokenizer.json").write_text("{}")
+        (folder / "tokenizer.json").write_text("{}")
     return folder
 
 
