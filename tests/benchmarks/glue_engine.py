@@ -1,0 +1,96 @@
+"""This project's fine-tuning on a task of GLUE, with the hyper-parameters that `run_glue.py` is run with.
+
+    python -m tests.benchmarks.glue_engine --glue data/glue --checkpoint minilm --task cola --seed 0
+
+Its own ways are kept where they are a matter of speed: batches of similar lengths, the precision that ``auto`` gives.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import stages  # noqa: F401 - before torch: it decides how threads wait and how memory is kept
+
+# isort: split
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.corpus.tables import TEXT_COLUMNS
+from stages.finetune import tasks
+from stages.finetune.examples import Examples
+from stages.finetune.methods.base import Job
+from stages.finetune.methods.full import Full
+from stages.finetune.tokenization import Tokenization
+from stages.model import backbone
+from stages.params import Engine
+from stages.task import Task
+from stages.tokenizer import encode
+from stages.training import device, precision
+from stages.training.checkpoint import Checkpoint
+from stages.training.loop import Plan
+from tests.benchmarks.glue_workload import BATCH, EPOCHS, LEARNING_RATE, LENGTH, TASKS, THREADS, GlueTask, Run, parser
+from tests.training.toy import Silent
+
+DROPOUT = 0.1
+"""Of BERT's configurations, which `run_glue.py` takes it from."""
+
+
+class ToTheEnd(Full):
+    """Full fine-tuning that keeps the last epoch's weights: none is chosen by the set that all is measured on."""
+
+    def _plan(self, steps_per_epoch: int) -> Plan:
+        return replace(super()._plan(steps_per_epoch), evaluations=1, best_by=None, patience=None)
+
+
+def main() -> None:
+    """Train, evaluate, tell."""
+    given = parser(__doc__).parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(train(given.glue / given.task, given.checkpoint, TASKS[given.task], given.seed, Path(folder)).told())
+
+
+def train(data: Path, checkpoint: Path, task: GlueTask, seed: int, folder: Path) -> Run:
+    """As `stages.finetune` does it; ``folder`` is for what it needs on its way."""
+    dtype = precision.set_up(Engine(precision="auto", threads=THREADS))
+    family = "classification" if task.labels else "regression"
+    job = Job(
+        pretrained=checkpoint,
+        train=examples(data / "train.parquet", task, checkpoint, folder),
+        validation=examples(data / "validation.parquet", task, checkpoint, folder),
+        family=tasks.FAMILIES[family](Task(family=family, labels=task.labels, metric=task.metric)),
+        max_length=LENGTH,
+        seed=seed,
+        dtype=dtype,
+        checkpoint=Checkpoint(folder, "run", {}),
+        observer=Silent(),
+        pooling="first",
+    )
+    method = ToTheEnd(
+        ToTheEnd.Options(
+            learning_rate=LEARNING_RATE, imported_learning_rate=LEARNING_RATE, epochs=EPOCHS, batch_size=BATCH,
+            warmup=0.0, weight_decay=0.0, patience=EPOCHS, schedule="linear", dropout=DROPOUT, head="drawn",
+        )
+    )  # fmt: skip
+    model = backbone.load(checkpoint, job.pooling).to(device.find())
+    started = time.perf_counter()
+    curve = method.fit(model, job).curve
+    return Run(curve[-1]["score"], time.perf_counter() - started)
+
+
+def examples(source: Path, task: GlueTask, checkpoint: Path, folder: Path) -> Examples:
+    """All rows of a table, with its texts in the columns that tasks have them in."""
+    tokenization, columns = Tokenization.of(checkpoint, LENGTH), pq.read_table(source)
+    names = TEXT_COLUMNS[: len(task.texts)]
+    renamed = dict(zip(names, (columns[name] for name in task.texts), strict=True))
+    pq.write_table(pa.table({**renamed, "label": columns["label"]}), table := folder / source.name)
+    assert tokenization.tokenizer is not None
+    store = encode.encode_rows(tokenization.tokenizer, table, np.arange(len(columns)))
+    return Examples(store, np.arange(len(columns)), LENGTH, tokenization.pad_id)
+
+
+if __name__ == "__main__":
+    main()
