@@ -22,8 +22,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
-Pooling = Literal["mean", "first", "last"]
-"""What a text's states become one by: their mean, or that of its first or its last token.
+Pooling = Literal["mean", "first", "last", "none"]
+"""What a text's states become one by: their mean, or that of its first or its last token; of words they stay apart.
 
 Of an encoder–decoder the last one is the decoder's, which reads the text as well (Lewis et al. 2020, BART, §3.1).
 """
@@ -132,9 +132,10 @@ class _Source(Section):
     ``where`` keeps the rows whose columns have these values, of all that the source has. ``text``
     names one column, or two for pairs of texts; ``keep`` names what else is to be kept. ``label``
     names the column of a class (an index into ``labels``, or one of its names) or, with ``score``,
-    of a number. With ``corpus: false`` the source is no part of the corpus; a name makes it part of a
-    further corpus of that name, which objectives read only where they say so. ``sample_by`` says what
-    one text of a plain text file is: a line, or a paragraph (ended by a blank line).
+    of a number, or, with ``tags``, of such a class for each word, of which ``O`` is none. With
+    ``corpus: false`` the source is no part of the corpus; a name makes it part of a further corpus of
+    that name, which objectives read only where they say so. ``sample_by`` says what one text of a plain
+    text file is: a line, or a paragraph (ended by a blank line).
     """
 
     where: dict[str, str | int] = {}
@@ -143,6 +144,7 @@ class _Source(Section):
     label: str | None = None
     labels: list[str] = []
     score: bool = False
+    tags: bool = False
     corpus: bool | Name = True
     sample_by: Literal["line", "paragraph"] = "line"
     tasks: dict[Name, SourceTask] = {}
@@ -153,6 +155,8 @@ class _Source(Section):
             raise ValueError("a source with tasks needs `label`, the column that holds their labels")
         if self.tasks and self.score == bool(self.labels):
             raise ValueError("a source with tasks needs `labels` (names) or `score: true` (a number), not both")
+        if self.tags and ("O" not in self.labels or len(self.text) > 1):
+            raise ValueError("tags: they need one `text` column, and `labels` with O among them, as in IOB2")
         if len(self.labels) == 1 or len(set(self.labels)) < len(self.labels):
             raise ValueError("labels: at least two names, each once")
         return self
@@ -176,6 +180,8 @@ class _Source(Section):
     @model_validator(mode="after")
     def _prompts_fit(self) -> Self:
         for name, task in self.tasks.items():
+            if task.prompt and self.tags:
+                raise ValueError(f"tasks.{name}.prompt: it asks for one class of a text, and tags are of words")
             if task.prompt and set(task.prompt.words) != set(self.labels):
                 raise ValueError(f"tasks.{name}.prompt.words: one for each label: {', '.join(self.labels) or 'none'}")
             if task.prompt and ("{text_pair}" in task.prompt.template) != (len(self.text) == 2):
@@ -185,7 +191,7 @@ class _Source(Section):
     @property
     def family(self) -> str:
         """What kind of tasks it holds: `stages.metrics.FAMILIES`."""
-        return "regression" if self.score else "classification"
+        return "token_classification" if self.tags else "regression" if self.score else "classification"
 
     @property
     def columns(self) -> list[str]:
@@ -365,7 +371,7 @@ class Finetune(Section):
     max_validation_examples: Annotated[int, Field(ge=2)]
     max_length: Annotated[int, Field(ge=8)]
     intermediate: dict[Name, Name] = {}
-    pooling: Literal["auto"] | Pooling = "auto"
+    pooling: Literal["auto", "mean", "first", "last"] = "auto"
 
     @property
     def pools(self) -> Pooling:
@@ -426,6 +432,8 @@ class Params(Section):
             _require([task], offered, "finetune.intermediate", "the tasks of data.sources")
             others = [name for name in offered if name != task]
             _require([before], others, f"finetune.intermediate.{task}", "the other tasks of data.sources")
+            if tagged := [name for name in (task, before) if self.task(name)[0].tags]:
+                raise ValueError(f"finetune.intermediate.{task}: {tagged[0]} has tags: it is for labels of whole texts")
         for name in [*self.tasks, *self.finetune.intermediate.values()]:
             self._check_conflicts(name)
         return self
@@ -453,7 +461,7 @@ class Params(Section):
         if item.source not in self.data.sources:
             raise ValueError(f"{key}: add {item.source} to data.sources, or remove this set")
         own, other = self.sources[holder], self.sources[item.source]
-        if (len(own.text), own.labels, own.score) != (len(other.text), other.labels, other.score) or not other.label:
+        if (len(own.text), own.labels, own.family) != (len(other.text), other.labels, other.family) or not other.label:
             raise ValueError(f"{key}: {item.source} must have as many `text` columns, and the labels, of {holder}")
         if isinstance(other, HubSource) and item.split not in other.splits:
             raise ValueError(f"{key}: add {item.split} to the `splits` of {item.source}")

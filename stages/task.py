@@ -50,7 +50,8 @@ class Intermediate(Section):
 def describe(source: Source, entry: SourceTask, labelled: Collection[str] = ()) -> Task:
     """A task as `params.yaml` has it, with what it leaves open filled in; ``labelled``: which further sets are."""
     labels = tuple(source.labels)
-    words = tuple(entry.prompt.words[label] if entry.prompt else label.replace("_", " ") for label in labels)
+    said = entry.prompt.words if entry.prompt else {label: label.replace("_", " ") for label in labels}
+    words = () if source.tags else tuple(said[label] for label in labels)
     template = "{text} : {word}." if len(source.text) == 1 else "{text} {text_pair} : {word}."
     return Task(
         family=source.family,

@@ -6,33 +6,38 @@ import math
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from stages.corpus import words
 from stages.errors import StageError
+from stages.metrics.base import Answers
 from stages.params import Source
 
 HIDDEN = {"-1", "-1.0", "", None}
 
 
-def parse(column: pa.Array, source: Source) -> NDArray[np.float64]:
-    """Each row's class, or its score. (Classes are exact as floats; both kinds share a type so.)
+def parse(column: pa.Array, source: Source) -> Answers:
+    """Each row's class, or its score, or the names of its words' classes with spaces between.
+
+    Classes are exact as floats; they and scores share a type so.
 
     Raises:
         StageError: a label is neither a known name nor an index into the names, or not a number.
     """
-    values = column.cast(pa.string()).to_pylist()
+    values = words.joined(column)
+    if source.tags:
+        return np.array([_tags(value, _Classes(source.labels)) for value in values], dtype=np.object_)
     convert = _score if source.score else _Classes(source.labels)
     return np.fromiter((convert(value) for value in values), dtype=np.float64, count=len(values))
 
 
 def are_hidden(column: pa.Array) -> bool:
     """Whether there is no label at all: each is -1, as in sets whose answers a leaderboard keeps, or nothing."""
-    return set(column.cast(pa.string()).to_pylist()) <= HIDDEN
+    return {part for value in words.joined(column) for part in (value or "").split() or [""]} <= HIDDEN
 
 
 def arrow_type(source: Source) -> pa.DataType:
-    """How labels are stored: int64 classes or float32 scores."""
-    return pa.float32() if source.score else pa.int64()
+    """How labels are stored: int64 classes, float32 scores, or names of tags in a string."""
+    return pa.string() if source.tags else pa.float32() if source.score else pa.int64()
 
 
 def _score(value: str | None) -> float:
@@ -43,6 +48,10 @@ def _score(value: str | None) -> float:
     if not math.isfinite(score):
         raise StageError(f"{value!r} is not a number: `score: true` needs one in every row")
     return score
+
+
+def _tags(value: str | None, classes: _Classes) -> str:
+    return " ".join(classes.name(tag) for tag in (value or "").split())
 
 
 class _Classes:
@@ -59,3 +68,7 @@ class _Classes:
                 f"correct `labels` in params.yaml, or leave such rows out by `where`"
             )
         return self._index[value]
+
+    def name(self, value: str) -> str:
+        """The class's name, whichever of its two is given."""
+        return self._names[self(value)]

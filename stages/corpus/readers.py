@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -25,6 +26,8 @@ from stages.errors import StageError
 
 BLOCK = 16 << 20
 """Bytes read at a time; no csv row may be longer."""
+
+T = TypeVar("T")
 
 COMPRESSIONS = (".gz", ".bz2", ".zst", ".xz", ".lz4")
 
@@ -128,7 +131,8 @@ def _json_row(line: str) -> dict[str, object]:
 
 
 def _as_text(value: object) -> str | None:
-    return None if value is None else str(value)
+    """A list, as one of words, with spaces between."""
+    return None if value is None else " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _parquet(path: Path, request: Request) -> Batches:
@@ -149,12 +153,22 @@ def _plain(path: Path, request: Request) -> Batches:
         yield pa.record_batch([pa.array(batch, pa.string())], list(request.columns))
 
 
+def _conll(path: Path, request: Request) -> Batches:
+    """A word a line, its tag behind it in the last column, sentences parted by empty lines (CoNLL-2003, §2)."""
+    text, *_, tags = request.columns if len(request.columns) > 1 else [request.columns[0], ""]
+    groups = groupby(_lines(path), lambda line: bool(line.strip()) and not line.startswith("-DOCSTART-"))
+    sentences = ([line.split() for line in lines] for filled, lines in groups if filled)
+    for chunk in _chunks(sentences):
+        columns = {name: [" ".join(row[at] for row in rows) for rows in chunk] for name, at in ((tags, -1), (text, 0))}
+        yield pa.record_batch([pa.array(columns[name], pa.string()) for name in request.columns], list(request.columns))
+
+
 def _lines(path: Path) -> Iterator[str]:
     with pa.input_stream(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
         yield from text
 
 
-def _chunks(items: Iterable[str]) -> Iterator[list[str]]:
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, ROW_GROUP)):
         yield chunk
@@ -167,4 +181,5 @@ READERS: dict[str, Reader] = {
     ".ndjson": _json_lines,
     ".parquet": _parquet,
     ".txt": _plain,
+    ".conll": _conll,
 }

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stages import paths
-from stages.corpus import labels
+from stages.corpus import labels, words
 from stages.corpus.clean import clean
 from stages.corpus.fingerprints import PAIR
 from stages.corpus.tables import read_batches
 from stages.errors import StageError
+from stages.metrics.base import Answers
 from stages.params import Source, SourceTask
 
 
@@ -26,7 +27,7 @@ class Rows:
     """Some rows of a task: `texts[c][i]` is row i's text in column c."""
 
     texts: list[list[str]]
-    labels: NDArray[np.float64]
+    labels: Answers
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -72,7 +73,19 @@ def task_rows(name: str, source: Source, task: SourceTask, split: str, *, labell
                 values = labels.parse(chosen[source.label], source)
             except StageError as error:
                 raise StageError(f"source {name}, split {split}: {error}") from None
-        yield Rows([_texts(chosen[column]) for column in source.text], values)
+        rows = Rows([_texts(chosen[column]) for column in source.text], values)
+        if source.tags and labelled:
+            _check_tags(name, split, rows)
+        yield rows
+
+
+def _check_tags(name: str, split: str, rows: Rows) -> None:
+    for text, tags in zip(rows.texts[0], rows.labels, strict=True):
+        if (words := len(text.split())) != (count := len(tags.split())):
+            raise StageError(
+                f"source {name}, split {split}: {count} tags for the {words} words of {text[:60]!r}: each word needs "
+                "one, and blanks part words; correct the file, or leave such rows out by `where`"
+            )
 
 
 def is_labelled(name: str, source: Source, task: SourceTask, split: str) -> bool:
@@ -121,4 +134,4 @@ def _where(batch: pa.RecordBatch, where: dict[str, str | int]) -> pa.RecordBatch
 
 
 def _texts(column: pa.Array) -> list[str]:
-    return [clean(text or "") for text in column.cast(pa.string()).to_pylist()]
+    return [clean(text or "") for text in words.joined(column)]

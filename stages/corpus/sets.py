@@ -73,19 +73,21 @@ class TaskWriter(SetWriter):
         label = [("label", labels.arrow_type(source))] if labelled else []
         super().__init__(path, pa.schema([*texts, *label, ("id", pa.string())]))
         self._source, self._labelled = source, labelled
-        self._labels: Counter[float] = Counter()
+        self._labels: Counter[float | str] = Counter()
 
     def write_rows(self, rows: Rows, ids: NDArray[np.uint64], text_keys: NDArray[np.uint64]) -> None:
         """Append rows; ids are written in hexadecimal."""
         self.write(rows.texts, text_keys, label=rows.labels, id=[f"{value:016x}" for value in ids])
-        self._labels.update(rows.labels.tolist())
+        for label in rows.labels.tolist():
+            self._labels.update(label.split() if isinstance(label, str) else {label: 1})
 
     def statistics(self) -> dict[str, Any]:
         """With the rows of each class, or the mean of the scores, if there are labels."""
         if not self._labelled:
             return super().statistics()
         if self._source.score:
-            total = sum(score * count for score, count in sorted(self._labels.items()))
+            total = sum(float(score) * count for score, count in sorted(self._labels.items()))
             return {**super().statistics(), "mean_score": total / max(self.rows, 1)}
         names = enumerate(self._source.labels)
-        return {**super().statistics(), "labels": {name: self._labels[index] for index, name in names}}
+        counts = {name: self._labels[name if self._source.tags else index] for index, name in names}
+        return {**super().statistics(), "labels": counts}

@@ -27,6 +27,7 @@ from stages.corpus.near import Index
 from stages.corpus.rows import Rows, task_rows
 from stages.corpus.sets import TaskWriter
 from stages.errors import StageError
+from stages.metrics.base import Answers
 from stages.params import Data, Params, Source, SourceTask
 
 
@@ -90,7 +91,7 @@ class _Batch:
     keys: NDArray[np.uint64]
     text_keys: NDArray[np.uint64]
     splits: NDArray[np.int8]
-    labels: NDArray[np.float64]
+    labels: Answers
     empty: NDArray[np.bool_]
     held_out: RowPrints
 
@@ -104,6 +105,8 @@ def scan(name: str, params: Params) -> Task:
         for field in ("ids", "keys", "text_keys", "splits", "labels", "empty")
     )
     fates = np.where(empty, Fate.EMPTY, Fate.KEPT).astype(np.int8)
+    if labels.dtype == np.object_:
+        labels = np.unique(labels, return_inverse=True)[1].astype(np.float64)
     drop_contradictory(fates, splits, ids, labels)
     drop_duplicates(fates, splits, keys, labels)
     prints, sets = RowPrints.join([batch.held_out for batch in batches]), further.scan(name, source_name, params)

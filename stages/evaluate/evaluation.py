@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -95,16 +96,24 @@ def flat(means: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
 
 
 def is_degenerate(run: Run) -> bool:
-    """Whether a model gives one answer to every example: it learned nothing, or broke."""
-    return len(np.unique(run.predictions.predictions)) == 1
+    """Whether a model gives one answer to every example, or word: it learned nothing, or broke."""
+    return len(_said(run)) == 1
+
+
+def _said(run: Run) -> set[Any]:
+    """All different answers; of examples whose words are answered, those to words."""
+    answers = run.predictions.predictions.tolist()
+    tagged = run.record.family == "token_classification"
+    return {tag for answer in answers for tag in answer.split()} if tagged else set(answers)
 
 
 def flag(run: Run) -> Flag:
     """Why a degenerate run is flagged."""
-    answer = run.predictions.predictions[0]
-    said = f"class {answer}" if run.predictions.classes else f"{answer:.4g}"
+    (answer,) = _said(run)
+    asked = "word" if run.record.family == "token_classification" else "example"
+    said = f"class {answer}" if run.predictions.classes else answer if asked == "word" else f"{answer:.4g}"
     identity = run.record.model_dump(include={"objective", "method", "compressor", "seed"})
-    return Flag(**identity, reason=f"predicts {said} for every example")
+    return Flag(**identity, reason=f"predicts {said} for every {asked}")
 
 
 def _measure(task: str, runs: Sequence[Run], resamples: int) -> Measured:

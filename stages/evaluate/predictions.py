@@ -41,7 +41,7 @@ def read(path: Path, family: str) -> Predictions:
     table = _table(path, CLASSES if family == "classification" else SCORES)
     ids, labels, predictions = (table[name].to_numpy() for name in SCORES)
     classes = _check_classes(table, path) if family == "classification" else 0
-    if not (np.isfinite(labels).all() and np.isfinite(predictions).all()):
+    if labels.dtype != np.object_ and not (np.isfinite(labels).all() and np.isfinite(predictions).all()):
         raise StageError(f"{path} holds predictions that are not finite: the model diverged; lower its learning rate")
     order = np.argsort(ids, kind="stable")
     if (ids[order][1:] == ids[order][:-1]).any():

@@ -17,7 +17,6 @@ from stages.corpus.tables import FURTHER
 from stages.errors import StageError
 from stages.finetune.tokenization import Tokenization
 from stages.metrics.base import Answers
-from stages.params import Finetune
 from stages.token_store import Ids, TokenStore
 from stages.tokenizer import encode
 from stages.training import randomness
@@ -28,11 +27,17 @@ BUCKET = 8
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded token ids (batch, length), their mask (1 at real tokens), and labels (batch,)."""
+    """Padded token ids (batch, length), their mask (1 at real tokens), and labels (batch,).
+
+    Where labels are of words, they are (batch, length), as ``words``, the number of the word that a token begins or -1;
+    ``counts`` is how many words there are, whether or not they were cut off.
+    """
 
     input_ids: Tensor
     attention_mask: Tensor
     labels: Tensor
+    words: Tensor | None = None
+    counts: tuple[int, ...] = ()
 
 
 class Examples:
@@ -47,13 +52,17 @@ class Examples:
         return len(self.indices)
 
     def batch(self, places: NDArray[np.int64]) -> Batch:
-        """Pad the examples at these places to the longest of them."""
+        """Those at these places."""
+        return Batch(*self.padded(places), torch.from_numpy(self.labels[places]))
+
+    def padded(self, places: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """The ids of the examples at these places, padded to the longest of them, and which are real."""
         input_ids = np.full((len(places), int(self.lengths[places].max())), self._pad_id, dtype=np.int64)
         for row, place in zip(input_ids, places, strict=True):
             row[: self.lengths[place]] = self._cut(self._store[int(self.indices[place])])
         ids = torch.from_numpy(input_ids)
         real = torch.arange(ids.shape[1])[None] < torch.from_numpy(self.lengths[places])[:, None]
-        return Batch(ids, real.long(), torch.from_numpy(self.labels[places]))
+        return ids, real.long()
 
     def _cut(self, ids: Ids) -> Ids:
         """The first tokens, and the closing [SEP] where it was cut off."""
@@ -139,8 +148,3 @@ def encode_now(table: Path, tokenizer: Tokenizer, limit: int | None, seed: int) 
         StageError: the table is missing.
     """
     return encode.encode_rows(tokenizer, table, randomness.sample(encode.count(table), limit, seed))
-
-
-def validation(task: str, tokenization: Tokenization, settings: Finetune) -> Examples:
-    """The validation examples in use: the same for every run, whatever its seed."""
-    return load(task, "validation", tokenization, settings.max_validation_examples)

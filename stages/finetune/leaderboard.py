@@ -18,12 +18,15 @@ from stages.task import FurtherSet
 
 def write(path: Path, family: Family, asked: FurtherSet, scores: NDArray[np.float32]) -> None:
     """Write a header and the answers; ``scores`` (examples, outputs) are in the set's order."""
-    said = _said(family.predictions(scores), family.task.labels, asked)
+    said = _said(family, family.predictions(scores), asked)
     rows = ["index\tprediction", *(f"{index}\t{answer}" for index, answer in enumerate(said))]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8", newline="")
 
 
-def _said(answers: Answers, labels: tuple[str, ...], asked: FurtherSet) -> list[str]:
+def _said(family: Family, answers: Answers, asked: FurtherSet) -> list[str]:
+    labels = family.task.labels
+    if family.of_words:
+        return answers.tolist()
     if not labels:
         bounded = answers if asked.bounds is None else answers.clip(*asked.bounds)
         return [f"{score:.5f}" for score in bounded]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,11 +24,12 @@ class Scorer(Protocol):
 
 def scores(
     model: Scorer, family: Family, examples: Examples, dtype: torch.dtype, batch_size: int = BATCH
-) -> NDArray[np.float32]:
-    """What the outputs say, (examples, outputs), in the examples' own order: see `Family.scores`."""
-    rows = np.empty((len(examples), family.outputs), dtype=np.float32)
+) -> NDArray[Any]:
+    """What the outputs say, in the examples' own order: see `Family.read`."""
+    order, parts = [], []
     with torch.no_grad():
         for places, batch in examples.by_length(batch_size):
-            outputs = model(batch.input_ids, batch.attention_mask, dtype).float()
-            rows[places] = family.scores(outputs).cpu().numpy()
-    return rows
+            parts.append(family.read(model(batch.input_ids, batch.attention_mask, dtype).float(), batch))
+            order.append(places)
+    found: NDArray[Any] = np.concatenate(parts)[np.argsort(np.concatenate(order))]
+    return found

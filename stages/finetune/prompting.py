@@ -44,8 +44,8 @@ def ask(job: Job, device: torch.device, demonstrations: int = 0) -> Prompted:
         StageError: a word of the prompt has no tokens, or two classes have the same.
     """
     modes = files.scoring(job.pretrained)
-    if not job.family.task.labels:
-        raise Inapplicable("labels that are scores have no words")
+    if job.family.task.family != "classification":
+        raise Inapplicable("labels that are no classes of a text have no words to ask for")
     if not modes:
         raise Inapplicable("it is no language model: its head does not say how likely a word is")
     mode: ScoringMode = "pseudo" if "pseudo" in modes else "causal"

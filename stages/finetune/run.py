@@ -23,20 +23,22 @@ def finetune(
 ) -> Tuned:
     """Fit the pre-trained model of this objective and seed to the task, or resume that from ``checkpoint``."""
     dtype, folder = precision.set_up(settings.engine), paths.pretrained(objective, seed)
-    pretrained = backbone.load(folder, settings.finetune.pools).to(device.find())
+    family = tasks.read(task)
+    pooling = "none" if family.of_words else settings.finetune.pools
+    pretrained = backbone.load(folder, pooling).to(device.find())
     chosen = method_of(settings, method)
     tokenization = Tokenization.of(folder, _length(settings, pretrained, method, chosen))
     job = Job(
         pretrained=folder,
-        train=examples.load(task, "train", tokenization, settings.finetune.max_train_examples, seed),
-        validation=examples.validation(task, tokenization, settings.finetune),
-        family=tasks.read(task),
+        train=family.examples(task, "train", tokenization, settings.finetune.max_train_examples, seed),
+        validation=family.validation(task, tokenization, settings.finetune),
+        family=family,
         max_length=tokenization.max_length,
         seed=seed,
         dtype=dtype,
         checkpoint=checkpoint,
         observer=observer,
-        pooling=settings.finetune.pools,
+        pooling=pooling,
     )
     examples.check_labels(task, job.train, job.validation)
     return intermediate.fit(settings, task, chosen, pretrained, tokenization, job)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from stages.finetune import examples, files, predictions, tasks
+from stages.finetune import files, predictions, tasks
 from stages.finetune.examples import Examples
 from stages.finetune.predict import Scorer, scores
 from stages.finetune.predictions import Answered
@@ -40,9 +40,9 @@ def score(
     def answer(asked: Examples) -> Answered:
         return Answered(asked.labels, scores(model, family, asked, dtype))
 
-    validation = answer(examples.validation(task, tokenization, settings))
-    test = answer(examples.load(task, "test", tokenization))
-    further = {name: answer(examples.further(task, name, tokenization)) for name in family.task.further}
+    validation = answer(family.validation(task, tokenization, settings))
+    test = answer(family.examples(task, "test", tokenization))
+    further = {name: answer(family.further(task, name, tokenization)) for name in family.task.further}
     chosen_by = family.figures(validation.labels, validation.scores)
     record = {**run, "bytes": files.size(folder), "validation": chosen_by}
     predictions.write(predicted, task, family, test, further, record)

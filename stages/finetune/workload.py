@@ -75,11 +75,9 @@ class Finetuning:
 
     def _total(self, places: NDArray[np.int64], dropout: Dropout) -> tuple[Tensor, int]:
         """The summed loss of these examples, and how many tokens they have."""
-        batch, smoothing = self._job.train.batch(places), self._regime.label_smoothing
+        batch = self._job.train.batch(places)
         outputs = self.model(batch.input_ids, batch.attention_mask, self._job.dtype, dropout)
-        total = self._job.family.loss(outputs, batch.labels.to(outputs.device))
-        if smoothing:
-            total = (1 - smoothing) * total - smoothing * outputs.log_softmax(-1).mean(-1).sum()
+        total = self._job.family.loss(outputs, batch.labels.to(outputs.device), self._regime.label_smoothing)
         return total, int(batch.attention_mask.sum())
 
     def evaluate(self) -> dict[str, float]:

@@ -47,12 +47,13 @@ def _gather(settings: Params, entry: Curriculum, target: Path) -> dict[str, Any]
     if entry.start:
         (target / start.FOLDER).mkdir()
         checkpoints.fetch(entry.start, settings.checkpoints[entry.start], target / start.FOLDER)
-    if reads_labels:
-        _copy_examples(settings, target / labelled.FOLDER)
+    tasks = _tasks(settings) if reads_labels else []
+    if tasks:
+        _copy_examples(tasks, target / labelled.FOLDER)
     corpora = list(dict.fromkeys(phase.corpus for phase in entry.phases if phase.corpus))
     for name in corpora:
         _pack(paths.CORPORA / name, target / material.CORPORA / name)
-    return {"start": entry.start, "tasks": settings.tasks if reads_labels else [], "corpora": corpora}
+    return {"start": entry.start, "tasks": tasks, "corpora": corpora}
 
 
 def _pack(corpus: Path, target: Path) -> None:
@@ -62,9 +63,24 @@ def _pack(corpus: Path, target: Path) -> None:
         pack(tokenizer, corpus / f"{part}.parquet", target / part)
 
 
-def _copy_examples(settings: Params, target: Path) -> None:
-    """The encoded training and validation examples of all tasks; what is held out for the test stays where it is."""
-    for task in settings.tasks:
+def _tasks(settings: Params) -> list[str]:
+    """Those whose labels can be said in a few words, and not one for each word of a text.
+
+    Raises:
+        StageError: there are none.
+    """
+    found = [task for task in settings.tasks if task_files.read(task).family != "token_classification"]
+    if not found:
+        raise StageError(
+            "params.yaml: tasks: an objective in pretrain.objectives reads labels of texts, and these have labels of "
+            "words alone: add a task, or drop the objective"
+        )
+    return found
+
+
+def _copy_examples(tasks: list[str], target: Path) -> None:
+    """The encoded training and validation examples of tasks; what is held out for the test stays where it is."""
+    for task in tasks:
         for part in PARTS:
             source = paths.encoded(task) / part
             if not source.is_dir():

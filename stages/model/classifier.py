@@ -64,11 +64,20 @@ class Classifier(nn.Module):
     def features(
         self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype, dropout: Dropout | None = None
     ) -> Tensor:
-        """(batch, length) -> (batch, depths x hidden_size), fp32; padding on either side is ignored."""
-        input_ids, attention_mask = aligned(input_ids, attention_mask)
-        states = self.transformer(input_ids, attention_mask, dtype, max(self.config.depths), dropout=dropout)
-        pooled = [pool(states[depth].float(), attention_mask, self.config.pooling) for depth in self.config.depths]
-        return torch.cat([self._finished(state) for state in pooled], dim=-1)
+        """(batch, length) -> (batch, depths x hidden_size), fp32; padding on either side is ignored.
+
+        Where nothing is pooled, (batch, length, depths x hidden_size).
+        """
+        order = attention_mask.argsort(dim=1, descending=True, stable=True)
+        real = attention_mask.gather(1, order)  # all padding is on the right, so that no position depends on it
+        states = self.transformer(input_ids.gather(1, order), real, dtype, max(self.config.depths), dropout=dropout)
+        chosen = [states[depth].float() for depth in self.config.depths]
+        if self.config.pooling == "none":
+            back = order.argsort(dim=1).to(chosen[0].device)[..., None]
+            chosen = [state.gather(1, back.expand_as(state)) for state in chosen]
+        else:
+            chosen = [pool(state, real, self.config.pooling) for state in chosen]
+        return torch.cat([self._finished(state) for state in chosen], dim=-1)
 
     def _finished(self, pooled: Tensor) -> Tensor:
         """(batch, width) -> (batch, width)."""
@@ -84,7 +93,7 @@ class Classifier(nn.Module):
         dtype: torch.dtype = torch.float32,
         dropout: Dropout | None = None,
     ) -> Tensor:
-        """(batch, length) -> logits (batch, classes) or scores (batch, 1), fp32."""
+        """(batch, length) -> logits (batch, classes) or scores (batch, 1), fp32; of words (batch, length, classes)."""
         features = self.features(input_ids, attention_mask, dtype, dropout)
         return self.classifier(dropout(features) if dropout else features)
 
@@ -93,12 +102,6 @@ def _pooler(transformer: Backbone) -> nn.Module:
     assert isinstance(transformer, Imported)
     assert transformer.pooler is not None
     return transformer.pooler.to(transformer.device)
-
-
-def aligned(input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The same texts with all padding on the right, so that no position depends on where it was."""
-    order = attention_mask.argsort(dim=1, descending=True, stable=True)
-    return input_ids.gather(1, order), attention_mask.gather(1, order)
 
 
 def pool(states: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:

@@ -15,13 +15,14 @@ from stages import metrics, token_store
 from stages.compress import files as compressed_files
 from stages.errors import StageError
 from stages.finetune import files as tuned_files
-from stages.finetune import tasks
+from stages.finetune import tagged, tasks
 from stages.finetune.examples import Examples
 from stages.finetune.predict import BATCH, scores
 from stages.finetune.tasks.base import Family
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
 from stages.model.answerer import Answerer
+from stages.model.classifier import ClassifierConfig
 from stages.predict.texts import Unusable, prepare
 from stages.task import Task
 from stages.tokenizer import files as tokenizer_files
@@ -35,7 +36,8 @@ class Answer:
     """What a model says of a row.
 
     Attributes:
-        values: the label and the probability of each class, or the score, by the names of `Predictor.columns`.
+        values: the label and the probability of each class, or the score, or the tags of its words with spaces
+            between, by the names of `Predictor.columns`.
         is_cut: whether its text was longer than the model reads.
     """
 
@@ -69,12 +71,13 @@ class Predictor:
         tokenization = Tokenization.of(folder, config.max_length)
         self.labels, self.max_length = config.labels, config.max_length
         self._tokenizer = tokenization.tokenizer or tokenizer_files.load(folder)
-        self._pad_id, self._family, self._model = tokenization.pad_id, _family(config.labels), load(folder)
+        self._tokenization, self._config = tokenization, config
+        self._family, self._model = _family(config), load(folder)
 
     @property
     def columns(self) -> list[str]:
         """Names of an answer's values, in their order."""
-        return columns(self.labels)
+        return columns(self._config)
 
     def answer(
         self, rows: Sequence[Sequence[Any]], columns: Sequence[str], batch_size: int = BATCH
@@ -96,31 +99,38 @@ class Predictor:
         encodings = dict(zip(texts, self._encode(list(texts.values())), strict=True))
         readable = {place: encoding for place, encoding in encodings.items() if encoding.ids}
         answers |= {place: Refusal("the model knows no token of it") for place in encodings if place not in readable}
-        answers |= zip(readable, self._answers(list(readable.values()), batch_size), strict=True)
+        examples = self._examples([texts[place] for place in readable], list(readable.values()))
+        said = self._answers(examples, batch_size)
+        cut = (_is_cut(encoding, self.max_length) for encoding in readable.values())
+        answers |= zip(readable, map(Answer, said, cut), strict=True)
         return [answers[place] for place in range(len(rows))]
 
     def _encode(self, texts: list[list[str]]) -> list[Encoding]:
         return self._tokenizer.encode_batch_fast([row[0] if len(row) == 1 else tuple(row) for row in texts])
 
-    def _answers(self, encodings: list[Encoding], batch_size: int) -> list[Answer]:
-        count = len(encodings)
-        store = token_store.collect(((encoding.ids, 0) for encoding in encodings), np.zeros(count, dtype=np.int64))
-        examples = Examples(store, np.arange(count), self.max_length, self._pad_id)
-        rows = scores(self._model, self._family, examples, torch.float32, batch_size)
-        names = [self.labels[index] for index in self._family.predictions(rows)] if self.labels else []
-        return [
-            Answer(self._values(names[place : place + 1], rows[place]), _is_cut(encodings[place], self.max_length))
-            for place in range(count)
-        ]
+    def _examples(self, texts: list[list[str]], encodings: list[Encoding]) -> Examples:
+        if self._family.of_words:
+            return tagged.unlabelled([row[0] for row in texts], self._tokenizer, self.labels, self._tokenization)
+        store = token_store.collect(((one.ids, 0) for one in encodings), np.zeros(len(encodings), dtype=np.int64))
+        return Examples(store, np.arange(len(encodings)), self.max_length, self._tokenization.pad_id)
 
-    def _values(self, label: list[str], row: Sequence[np.float32]) -> dict[str, str | float]:
+    def _answers(self, examples: Examples, batch_size: int) -> list[dict[str, str | float]]:
         """Numbers as the shortest decimals that are these floats."""
-        return dict(zip(self.columns, [*label, *(float(str(value)) for value in row)], strict=True))
+        if not len(examples):
+            return []
+        rows = scores(self._model, self._family, examples, torch.float32, batch_size)
+        if self._family.of_words:
+            return [{LABEL: tags} for tags in rows]
+        names = [[self.labels[index]] if self.labels else [] for index in self._family.predictions(rows)]
+        values = ([*name, *(float(str(value)) for value in row)] for name, row in zip(names, rows, strict=True))
+        return [dict(zip(self.columns, row, strict=True)) for row in values]
 
 
-def columns(labels: Sequence[str]) -> list[str]:
-    """Names of the values of an answer that is one of these classes, or, of none, a score."""
-    return [LABEL, *(PROBABILITY + label for label in labels)] if labels else [SCORE]
+def columns(config: ClassifierConfig) -> list[str]:
+    """Names of the values of an answer: of what is one of several classes, of a score, or of tags."""
+    if config.pooling == "none":
+        return [LABEL]
+    return [LABEL, *(PROBABILITY + label for label in config.labels)] if config.labels else [SCORE]
 
 
 def _is_cut(encoding: Encoding, max_length: int) -> bool:
@@ -139,10 +149,11 @@ def load(folder: Path) -> Answerer:
     return tuned_files.load(folder).to(device.find())
 
 
-def _family(labels: tuple[str, ...]) -> Family:
+def _family(config: ClassifierConfig) -> Family:
     """What outputs mean; how good they are is not asked here, so any metric of the family will do."""
-    name = "classification" if labels else "regression"
-    return tasks.FAMILIES[name](Task(family=name, labels=labels, metric=metrics.of(name).names[0]))
+    of_texts = "classification" if config.labels else "regression"
+    name = "token_classification" if config.pooling == "none" else of_texts
+    return tasks.FAMILIES[name](Task(family=name, labels=config.labels, metric=metrics.of(name).names[0]))
 
 
 def _check(folder: Path) -> None:

@@ -49,7 +49,7 @@ def log(client: MlflowClient, task: str, folder: Path) -> ModelInfo:
         python_model=str(Path(__file__).with_name("served.py")),
         artifacts={ARTIFACT: str(folder)},
         code_paths=[str(paths.ROOT / "stages")],
-        signature=_signature(list(example.columns), predictor.columns(classifier.load_config(folder).labels)),
+        signature=_signature(list(example.columns), predictor.columns(classifier.load_config(folder))),
         input_example=example,
         pip_requirements=[f"{name}=={metadata.version(name).partition('+')[0]}" for name in REQUIREMENTS],
     )

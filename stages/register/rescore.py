@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages.errors import StageError
-from stages.finetune import examples, tasks
+from stages.finetune import tasks
 from stages.finetune.predict import scores
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
@@ -33,6 +33,6 @@ def score(settings: Params, task: str, folder: Path) -> float:
         raise Incomparable(f"this code cannot read it: {str(error).partition(chr(10))[0]}") from None
     if config.labels != family.task.labels:
         raise Incomparable(f"it knows other classes: {', '.join(config.labels) or 'none'}")
-    validation = examples.validation(task, tokenization, settings.finetune)
+    validation = family.validation(task, tokenization, settings.finetune)
     rows = scores(model, family, validation, precision.set_up(settings.engine))
     return family.figures(validation.labels, rows)["score"]

@@ -10,8 +10,8 @@ import torch
 
 from stages import paths
 from stages.compress import files as compressed_files
-from stages.finetune import examples
 from stages.finetune import files as tuned_files
+from stages.finetune import tasks
 from stages.finetune.examples import Batch
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
@@ -35,7 +35,7 @@ def measure(settings: Params, task: str) -> list[Row]:
     for name in settings.compress.compressors:
         models[f"{task}/{name}"] = compressed_files.load(paths.compressed(task, name))
     folder = paths.selected(task)
-    test = examples.load(task, "test", Tokenization.of(folder, classifier.load_config(folder).max_length))
+    test = tasks.read(task).examples(task, "test", Tokenization.of(folder, classifier.load_config(folder).max_length))
     singles = [test.batch(np.array([place])) for place in range(min(SINGLES, len(test)))]
     batches = [
         test.batch(np.arange(start, min(start + BATCH_SIZE, len(test))))

@@ -96,9 +96,10 @@ def _among(batches: Iterator[pa.RecordBatch], rows: NDArray[np.int64]) -> Iterat
 
 
 def _labels(table: Path) -> Labels | None:
-    """None where they are hidden."""
+    """None where they are hidden, or of words."""
     count(table)
-    if "label" not in pq.read_schema(table).names:
+    schema = pq.read_schema(table)
+    if "label" not in schema.names or pa.types.is_string(schema.field("label").type):
         return None
     column = pq.read_table(table, columns=["label"])["label"]
     return column.to_numpy().astype(np.float32 if pa.types.is_floating(column.type) else np.int64)

@@ -188,7 +188,7 @@ def test_who_cannot_be_asked_says_why(tmp_path: Path) -> None:
     with pytest.raises(Inapplicable, match="no language model"):
         ask(base, made_job(tmp_path, tokenizer, made_task()), 0)
     pretrained(base, "causal")
-    with pytest.raises(Inapplicable, match="scores have no words"):
+    with pytest.raises(Inapplicable, match="no classes of a text"):
         ask(base, made_job(tmp_path, tokenizer, made_task(), family=SCORES), 0)
 
 

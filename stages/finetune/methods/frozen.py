@@ -21,8 +21,9 @@ class Frozen(Method):
     def fit(self, transformer: Backbone, job: Job) -> Tuned:
         config = ClassifierConfig(job.family.task.labels, tuple(transformer.depths), job.max_length, job.pooling)
         reader = Classifier(transformer, config).eval()
-        train, validation = (probe.features(reader, part, job.dtype) for part in (job.train, job.validation))
-        probes = [probe.fit(train[:, depth], validation[:, depth], job) for depth in config.depths]
+        train, validation = (probe.read(reader, job.family, part, job.dtype) for part in (job.train, job.validation))
+        depths = [slice(depth, depth + 1) for depth in config.depths]
+        probes = [probe.fit(train.at(depth), validation.at(depth), job.family) for depth in depths]
         best = max(config.depths, key=lambda depth: (probes[depth].score, -depth))
         model = Classifier(transformer, replace(config, depths=(best,)))
         probes[best].give(model)

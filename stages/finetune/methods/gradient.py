@@ -173,5 +173,5 @@ def _draw(model: Classifier, seed: int) -> None:
 
 def _probe(model: Classifier, job: Job) -> None:
     """Give the model the head that fits its features best."""
-    train, validation = (probe.features(model, part, job.dtype) for part in (job.train, job.validation))
-    probe.fit(train.reshape(len(train), -1), validation.reshape(len(validation), -1), job).give(model)
+    train, validation = (probe.read(model, job.family, part, job.dtype) for part in (job.train, job.validation))
+    probe.fit(train.at(slice(None)), validation.at(slice(None)), job.family).give(model)

@@ -7,11 +7,13 @@ from stages.errors import StageError
 from stages.finetune.tasks.base import Family
 from stages.finetune.tasks.classification import Classification
 from stages.finetune.tasks.regression import Regression
+from stages.finetune.tasks.token_classification import TokenClassification
 from stages.task import Task
 
 FAMILIES: dict[str, type[Family]] = {
     "classification": Classification,
     "regression": Regression,
+    "token_classification": TokenClassification,
 }
 
 

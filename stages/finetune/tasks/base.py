@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from stages import metrics
+from stages.finetune import examples
+from stages.finetune.examples import Batch, Examples
+from stages.finetune.tokenization import Tokenization
 from stages.metrics.base import Answers
+from stages.params import Finetune
 from stages.task import Task
 
 
@@ -25,8 +30,25 @@ class Head(NamedTuple):
 class Family(ABC):
     """How one task of the family is learnt, and what a model's outputs for it mean."""
 
+    of_words: ClassVar[bool] = False
+    """Whether a model answers of each word, and not of the text as a whole."""
+
     def __init__(self, task: Task) -> None:
         self.task = task
+
+    def examples(
+        self, task: str, split: str, tokenization: Tokenization, limit: int | None = None, seed: int = 0
+    ) -> Examples:
+        """Those of a split: see `stages.finetune.examples.load`."""
+        return examples.load(task, split, tokenization, limit, seed)
+
+    def validation(self, task: str, tokenization: Tokenization, settings: Finetune) -> Examples:
+        """The validation examples in use: the same for every run, whatever its seed."""
+        return self.examples(task, "validation", tokenization, settings.max_validation_examples)
+
+    def further(self, task: str, name: str, tokenization: Tokenization) -> Examples:
+        """All of a further set: see `stages.finetune.examples.further`."""
+        return examples.further(task, name, tokenization)
 
     @property
     def outputs(self) -> int:
@@ -34,22 +56,38 @@ class Family(ABC):
         return len(self.task.labels) or 1
 
     @abstractmethod
-    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Summed over examples, from outputs (examples, outputs) and labels (examples,)."""
+    def loss(self, outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Summed over examples, from outputs (examples, outputs) and labels (examples,).
+
+        ``smoothing``: share of the target that all classes get alike (Szegedy et al. 2016, §7).
+        """
 
     @abstractmethod
     def scores(self, outputs: Tensor) -> Tensor:
         """What the outputs say, (examples, outputs): probabilities of classes, or the score itself."""
 
+    def read(self, outputs: Tensor, batch: Batch) -> NDArray[Any]:
+        """What a batch's outputs say, an entry an example."""
+        found: NDArray[Any] = self.scores(outputs).cpu().numpy()
+        return found
+
+    def rows(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """What a linear head learns from: features (rows, …), their labels, and the example that each belongs to."""
+        return features, batch.labels, torch.arange(len(features))
+
+    def agreement(self, labels: Answers, outputs: Tensor) -> float:
+        """How good a linear head is, from its outputs for `rows`."""
+        return self.figures(labels, self.scores(outputs).numpy())["score"]
+
     @abstractmethod
-    def predictions(self, scores: NDArray[np.float32]) -> Answers:
+    def predictions(self, scores: NDArray[Any]) -> Answers:
         """An answer for each example, of the kind of its label."""
 
     @abstractmethod
     def heads(self, features: NDArray[np.float32], labels: Answers) -> Iterator[Head]:
         """The best linear head on standardised features (examples, width), for each of several penalties."""
 
-    def figures(self, labels: Answers, scores: NDArray[np.float32]) -> dict[str, float]:
+    def figures(self, labels: Answers, scores: NDArray[Any]) -> dict[str, float]:
         """All metrics of the family, and as ``score`` the one that the task is judged by."""
         found = metrics.of(self.task.family).values(labels, self.predictions(scores), len(self.task.labels))
         return {"score": found[self.task.metric], **found}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,13 @@ NEVER = -1e4
 class Classification(Family):
     """An output a class."""
 
-    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(outputs, labels, reduction="sum")
+    def loss(self, outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        return F.cross_entropy(outputs, labels, reduction="sum", label_smoothing=smoothing)
 
     def scores(self, outputs: Tensor) -> Tensor:
         return outputs.softmax(-1)
 
-    def predictions(self, scores: NDArray[np.float32]) -> Answers:
+    def predictions(self, scores: NDArray[Any]) -> Answers:
         return scores.argmax(-1)
 
     def heads(self, features: NDArray[np.float32], labels: Answers) -> Iterator[Head]:

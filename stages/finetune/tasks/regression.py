@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,13 @@ PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
 class Regression(Family):
     """A single output, the score."""
 
-    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         return F.mse_loss(outputs.squeeze(-1), labels.to(outputs.dtype), reduction="sum")
 
     def scores(self, outputs: Tensor) -> Tensor:
         return outputs
 
-    def predictions(self, scores: NDArray[np.float32]) -> Answers:
+    def predictions(self, scores: NDArray[Any]) -> Answers:
         return scores[:, 0].astype(np.float64)
 
     def heads(self, features: NDArray[np.float32], labels: Answers) -> Iterator[Head]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.finetune.methods.probe import features
+from stages.finetune.methods.probe import read
 from stages.finetune.predict import scores
 from stages.finetune.tasks.classification import INVERSE_PENALTIES
 from stages.model.classifier import Classifier, ClassifierConfig
@@ -24,9 +24,9 @@ def test_frozen_is_the_best_logistic_regression(tmp_path: Path) -> None:
     data, body = job(tmp_path), backbone("encoder")
     tuned = method("frozen").fit(backbone("encoder"), job(tmp_path / "tuned"))
     reader = Classifier(body, ClassifierConfig(TASK.labels, tuple(body.depths), LENGTH)).eval()
-    train, validation = (features(reader, part, torch.float32) for part in (data.train, data.validation))
+    train, validation = (read(reader, CLASSES, part, torch.float32).features for part in (data.train, data.validation))
     test = examples(tmp_path / "test", 200, 3)
-    held_out = features(reader, test, torch.float32)
+    held_out = read(reader, CLASSES, test, torch.float32).features
     best = None
     for depth in range(train.shape[1]):
         for penalty in INVERSE_PENALTIES:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.finetune.examples import Examples
-from stages.finetune.methods.probe import features
+from stages.finetune.methods.probe import read
 from stages.finetune.predict import Scorer, scores
 from stages.finetune.tasks.classification import INVERSE_PENALTIES
 from stages.model.classifier import Classifier, ClassifierConfig
@@ -48,7 +48,8 @@ def test_full_begins_as_the_best_logistic_regression(architecture: str, tmp_path
     reader = Classifier(body, ClassifierConfig(TASK.labels, tuple(body.depths), LENGTH)).eval()
     test = examples(tmp_path / "test", 200, 3)
     train, validation, held_out = (
-        features(reader, part, torch.float32).reshape(len(part), -1) for part in (data.train, data.validation, test)
+        read(reader, CLASSES, part, torch.float32).features.reshape(len(part), -1)
+        for part in (data.train, data.validation, test)
     )
     heads = [
         make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000)).fit(train, data.train.labels)
