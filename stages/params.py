@@ -132,7 +132,8 @@ class _Source(Section):
     ``where`` keeps the rows whose columns have these values, of all that the source has. ``text``
     names one column, or two for pairs of texts; ``keep`` names what else is to be kept. ``label``
     names the column of a class (an index into ``labels``, or one of its names) or, with ``score``,
-    of a number, or, with ``tags``, of such a class for each word, of which ``O`` is none. With
+    of a number, or, with ``tags``, of such a class for each word, of which ``O`` is none. ``marks``
+    names for each of several entities the columns of its first and last word: tasks see them marked. With
     ``corpus: false`` the source is no part of the corpus; a name makes it part of a further corpus of
     that name, which objectives read only where they say so. ``sample_by`` says what one text of a plain
     text file is: a line, or a paragraph (ended by a blank line).
@@ -145,6 +146,7 @@ class _Source(Section):
     labels: list[str] = []
     score: bool = False
     tags: bool = False
+    marks: list[tuple[str, str]] = []
     corpus: bool | Name = True
     sample_by: Literal["line", "paragraph"] = "line"
     tasks: dict[Name, SourceTask] = {}
@@ -157,6 +159,8 @@ class _Source(Section):
             raise ValueError("a source with tasks needs `labels` (names) or `score: true` (a number), not both")
         if self.tags and ("O" not in self.labels or len(self.text) > 1):
             raise ValueError("tags: they need one `text` column, and `labels` with O among them, as in IOB2")
+        if self.marks and (self.tags or len(self.text) > 1):
+            raise ValueError("marks: they are for entities in one `text` column, and for one label of all of it")
         if len(self.labels) == 1 or len(set(self.labels)) < len(self.labels):
             raise ValueError("labels: at least two names, each once")
         return self
@@ -197,7 +201,8 @@ class _Source(Section):
     def columns(self) -> list[str]:
         """The columns that are read, each once."""
         filters = [column for where in (self.where, *(task.where for task in self.tasks.values())) for column in where]
-        return list(dict.fromkeys([*self.text, *self.keep, *([self.label] if self.label else []), *filters]))
+        ends = [column for pair in self.marks for column in pair]
+        return list(dict.fromkeys([*self.text, *self.keep, *([self.label] if self.label else []), *ends, *filters]))
 
 
 class PypiSource(_Source):

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stages import paths
-from stages.corpus import labels, words
+from stages.corpus import labels, marks, words
 from stages.corpus.clean import clean
 from stages.corpus.fingerprints import PAIR
 from stages.corpus.tables import read_batches
@@ -73,10 +73,20 @@ def task_rows(name: str, source: Source, task: SourceTask, split: str, *, labell
                 values = labels.parse(chosen[source.label], source)
             except StageError as error:
                 raise StageError(f"source {name}, split {split}: {error}") from None
-        rows = Rows([_texts(chosen[column]) for column in source.text], values)
+        rows = Rows(_columns(name, source, split, chosen), values)
         if source.tags and labelled:
             _check_tags(name, split, rows)
         yield rows
+
+
+def _columns(name: str, source: Source, split: str, batch: pa.RecordBatch) -> list[list[str]]:
+    """The text columns, with marks where the source has them."""
+    if not source.marks:
+        return [_texts(batch[column]) for column in source.text]
+    try:
+        return [[clean(text) for text in marks.marked(batch, source.text[0], source.marks)]]
+    except StageError as error:
+        raise StageError(f"source {name}, split {split}: {error}") from None
 
 
 def _check_tags(name: str, split: str, rows: Rows) -> None:
