@@ -39,6 +39,7 @@ def _fetched(uri: str, target: Path) -> Path:
     from mlflow.models import Model
 
     where = store.uri()
+    mlflow.set_tracking_uri(where)  # an alias is looked up there, whatever the call below is told
     try:
         fetched = mlflow.artifacts.download_artifacts(uri, dst_path=str(target), tracking_uri=where, registry_uri=where)
         flavor = Model.load(fetched).flavors["python_function"]

@@ -35,7 +35,7 @@ class Tally:
 
     def report(self) -> None:
         """Say on stderr which rows are missing, and that texts were cut."""
-        lines = [f"{self.bad:,} rows are left out:"] if self.bad else []
+        lines = [f"rows left out: {self.bad:,}"] if self.bad else []
         lines += [f"  row {row.number}: {row.reason}" for row in self._first_bad]
         if more := self.bad - len(self._first_bad):
             lines.append(f"  and {more:,} more")

@@ -147,7 +147,7 @@ def test_bad_rows_are_told_and_the_rest_is_written(
     assert [(row["row"], row["n"]) for row in rows] == [(1, 1), (3, 4), (35, 6)]
     check(rows, model)
     said = capsys.readouterr()
-    expected = ["32 rows are left out:", "  row 2: it has 3 columns, the header 2", "  row 4: text is empty"]
+    expected = ["rows left out: 32", "  row 2: it has 3 columns, the header 2", "  row 4: text is empty"]
     start = said.err.splitlines().index(expected[0])
     shown = said.err.splitlines()[start:]
     assert shown[:3] == expected

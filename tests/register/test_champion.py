@@ -98,6 +98,32 @@ def accuracy(folder: Path, task: str) -> float:
     return sum(right) / len(right)
 
 
+ELSEWHERE = """
+import sys
+from pathlib import Path
+from stages import paths
+paths.STATE = Path(sys.argv[1])
+from stages.predict.__main__ import main
+main(["--model", sys.argv[2], "--input", "texts.csv"])
+"""
+
+
+def test_the_project_finds_its_champion_in_its_own_store(root: Path, settings: Params, tmp_path: Path) -> None:
+    """With nothing in the environment that says where that is, from anywhere; no other store is begun on the way."""
+    make_task("found", 0)
+    select("found", 0.5)
+    assert register(settings, "found").is_champion
+    (tmp_path / "texts.csv").write_text("text\ngood film\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(root / "store"), "models:/found@champion"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(paths.ROOT)},
+        check=True,
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"texts.csv", "texts.predictions.csv"}
+
+
 @pytest.mark.parametrize(("kind", "asked"), [("encoder", CLASSES), ("bert", SCORES)], ids=["classes", "scores"])
 def test_mlflow_answers_from_the_champion(
     kind: str, asked: tuple[str, tuple[str, ...], str], root: Path, client: MlflowClient, settings: Params
