@@ -132,7 +132,9 @@ class _Source(Section):
     ``where`` keeps the rows whose columns have these values, of all that the source has. ``text``
     names one column, or two for pairs of texts; ``keep`` names what else is to be kept. ``label``
     names the column of a class (an index into ``labels``, or one of its names) or, with ``score``,
-    of a number, or, with ``tags``, of such a class for each word, of which ``O`` is none. ``marks``
+    of a number, or, with ``tags``, of such a class for each word, of which ``O`` is none, or, with
+    ``answers``, of the accepted answers to the question in the first text column, which stand in the
+    second one, always or only sometimes. ``marks``
     names for each of several entities the columns of its first and last word: tasks see them marked. With
     ``corpus: false`` the source is no part of the corpus; a name makes it part of a further corpus of
     that name, which objectives read only where they say so. ``sample_by`` says what one text of a plain
@@ -146,6 +148,7 @@ class _Source(Section):
     labels: list[str] = []
     score: bool = False
     tags: bool = False
+    answers: Literal["always", "sometimes"] | None = None
     marks: list[tuple[str, str]] = []
     corpus: bool | Name = True
     sample_by: Literal["line", "paragraph"] = "line"
@@ -155,8 +158,10 @@ class _Source(Section):
     def _tasks_have_labels(self) -> Self:
         if self.tasks and not self.label:
             raise ValueError("a source with tasks needs `label`, the column that holds their labels")
-        if self.tasks and self.score == bool(self.labels):
-            raise ValueError("a source with tasks needs `labels` (names) or `score: true` (a number), not both")
+        if self.tasks and [self.score, bool(self.labels), bool(self.answers)].count(True) != 1:
+            raise ValueError("a source with tasks needs one of `labels` (names), `score: true` (a number), `answers`")
+        if self.answers and len(self.text) != 2:
+            raise ValueError("answers: they need two `text` columns, of the question and of the text that answers it")
         if self.tags and ("O" not in self.labels or len(self.text) > 1):
             raise ValueError("tags: they need one `text` column, and `labels` with O among them, as in IOB2")
         if self.marks and (self.tags or len(self.text) > 1):
@@ -184,8 +189,8 @@ class _Source(Section):
     @model_validator(mode="after")
     def _prompts_fit(self) -> Self:
         for name, task in self.tasks.items():
-            if task.prompt and self.tags:
-                raise ValueError(f"tasks.{name}.prompt: it asks for one class of a text, and tags are of words")
+            if task.prompt and (self.tags or self.answers):
+                raise ValueError(f"tasks.{name}.prompt: it asks for one class of a text, and there are none here")
             if task.prompt and set(task.prompt.words) != set(self.labels):
                 raise ValueError(f"tasks.{name}.prompt.words: one for each label: {', '.join(self.labels) or 'none'}")
             if task.prompt and ("{text_pair}" in task.prompt.template) != (len(self.text) == 2):
@@ -195,7 +200,8 @@ class _Source(Section):
     @property
     def family(self) -> str:
         """What kind of tasks it holds: `stages.metrics.FAMILIES`."""
-        return "token_classification" if self.tags else "regression" if self.score else "classification"
+        special = {"token_classification": self.tags, "question_answering": self.answers, "regression": self.score}
+        return next((name for name, is_it in special.items() if is_it), "classification")
 
     @property
     def columns(self) -> list[str]:
@@ -437,8 +443,11 @@ class Params(Section):
             _require([task], offered, "finetune.intermediate", "the tasks of data.sources")
             others = [name for name in offered if name != task]
             _require([before], others, f"finetune.intermediate.{task}", "the other tasks of data.sources")
-            if tagged := [name for name in (task, before) if self.task(name)[0].tags]:
-                raise ValueError(f"finetune.intermediate.{task}: {tagged[0]} has tags: it is for labels of whole texts")
+            for name in (task, before):
+                if (family := self.task(name)[0].family) not in ("classification", "regression"):
+                    raise ValueError(
+                        f"finetune.intermediate.{task}: {name} is {family}, it is for labels of whole texts"
+                    )
         for name in [*self.tasks, *self.finetune.intermediate.values()]:
             self._check_conflicts(name)
         return self

@@ -27,6 +27,7 @@ class Task(Section):
 
     ``labels`` is empty where labels are scores. ``template`` and ``words``, one a label, are what a language model is
     asked without any tuning (`stages.params.Prompt`). ``further`` describes its further sets.
+    ``silent`` is whether the right answer may be none at all.
     """
 
     family: str
@@ -35,6 +36,7 @@ class Task(Section):
     template: str = "{text} : {word}."
     words: tuple[str, ...] = ()
     further: dict[str, FurtherSet] = Field(default_factory=dict)
+    silent: bool = False
 
 
 class Intermediate(Section):
@@ -49,9 +51,9 @@ class Intermediate(Section):
 
 def describe(source: Source, entry: SourceTask, labelled: Collection[str] = ()) -> Task:
     """A task as `params.yaml` has it, with what it leaves open filled in; ``labelled``: which further sets are."""
-    labels = tuple(source.labels)
+    labels = ("start", "end") if source.answers else tuple(source.labels)
     said = entry.prompt.words if entry.prompt else {label: label.replace("_", " ") for label in labels}
-    words = () if source.tags else tuple(said[label] for label in labels)
+    words = () if source.tags or source.answers else tuple(said[label] for label in labels)
     template = "{text} : {word}." if len(source.text) == 1 else "{text} {text_pair} : {word}."
     return Task(
         family=source.family,
@@ -59,6 +61,7 @@ def describe(source: Source, entry: SourceTask, labelled: Collection[str] = ()) 
         metric=entry.metric or metrics.of(source.family).names[0],
         template=entry.prompt.template if entry.prompt else template,
         words=words,
+        silent=source.answers == "sometimes",
         further={
             name: FurtherSet(labelled=name in labelled, answers=item.answers, bounds=item.bounds)
             for name, item in entry.further.items()
@@ -67,8 +70,9 @@ def describe(source: Source, entry: SourceTask, labelled: Collection[str] = ()) 
 
 
 def write(folder: Path, task: Task) -> None:
-    """Write ``task.json``; of further sets it speaks only if there are any."""
-    artifacts.write_json(folder / FILE, task.model_dump(exclude=None if task.further else {"further"}))
+    """Write ``task.json``; of further sets and of silence it speaks only if there are any."""
+    unsaid = {name for name in ("further", "silent") if not getattr(task, name)}
+    artifacts.write_json(folder / FILE, task.model_dump(exclude=unsaid))
 
 
 def read(name: str) -> Task:

@@ -36,8 +36,8 @@ def are_hidden(column: pa.Array) -> bool:
 
 
 def arrow_type(source: Source) -> pa.DataType:
-    """How labels are stored: int64 classes, float32 scores, or names of tags in a string."""
-    return pa.string() if source.tags else pa.float32() if source.score else pa.int64()
+    """How labels are stored: int64 classes, float32 scores; tags and answers as strings."""
+    return pa.string() if source.tags or source.answers else pa.float32() if source.score else pa.int64()
 
 
 def _score(value: str | None) -> float:

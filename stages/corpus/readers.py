@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -59,6 +59,8 @@ def read(path: Path, request: Request, name: str | None = None) -> Batches:
     reader = READERS[file_format(name)]
     try:
         yield from reader(path, request)
+    except json.JSONDecodeError as error:
+        raise StageError(f"{name} is not JSON: {error}") from None
     except UnicodeDecodeError:
         raise StageError(f"{name} is not UTF-8: convert it, for example with `iconv -t UTF-8`") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
@@ -131,8 +133,10 @@ def _json_row(line: str) -> dict[str, object]:
 
 
 def _as_text(value: object) -> str | None:
-    """A list, as one of words, with spaces between."""
-    return None if value is None else " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    """A list, as one of words, with spaces between; an object in JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    return " ".join(map(str, value)) if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
 
 
 def _parquet(path: Path, request: Request) -> Batches:
@@ -151,6 +155,35 @@ def _plain(path: Path, request: Request) -> Batches:
     texts = (piece.strip() for piece in pieces if piece.strip())
     for batch in _chunks(texts):
         yield pa.record_batch([pa.array(batch, pa.string())], list(request.columns))
+
+
+def _squad(path: Path, request: Request) -> Batches:
+    """Questions with their answers, and the paragraphs that hold them (SQuAD's own files)."""
+    with pa.input_stream(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
+        content = json.load(text)
+    if not isinstance(content, dict) or "data" not in content:
+        raise StageError("it is not in SQuAD's format, the only one read of .json: write a .jsonl, an object a line")
+    questions = (
+        {
+            **question,
+            "title": article.get("title"),
+            "context": paragraph["context"],
+            "answers": _answers(question),
+        }
+        for article in content["data"]
+        for paragraph in article["paragraphs"]
+        for question in paragraph["qas"]
+    )
+    for rows in _chunks(questions):
+        _require(request.columns, rows[0])
+        columns = [[_as_text(row.get(name)) for row in rows] for name in request.columns]
+        yield pa.record_batch([pa.array(column, pa.string()) for column in columns], list(request.columns))
+
+
+def _answers(question: dict[str, Any]) -> dict[str, list[Any]]:
+    """As the hub has them."""
+    given = question.get("answers") or []
+    return {name: [answer[name] for answer in given] for name in ("text", "answer_start")}
 
 
 def _conll(path: Path, request: Request) -> Batches:
@@ -182,4 +215,5 @@ READERS: dict[str, Reader] = {
     ".parquet": _parquet,
     ".txt": _plain,
     ".conll": _conll,
+    ".json": _squad,
 }

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stages import paths
-from stages.corpus import labels, marks, words
+from stages.corpus import answers, labels, marks, words
 from stages.corpus.clean import clean
 from stages.corpus.fingerprints import PAIR
 from stages.corpus.tables import read_batches
@@ -67,34 +67,38 @@ def task_rows(name: str, source: Source, task: SourceTask, split: str, *, labell
         StageError: the source has no such split or column, or a label cannot be understood.
     """
     for chosen in _chosen(name, source, task, split):
-        values = np.full(chosen.num_rows, np.nan)
-        if labelled:
-            try:
-                values = labels.parse(chosen[source.label], source)
-            except StageError as error:
-                raise StageError(f"source {name}, split {split}: {error}") from None
-        rows = Rows(_columns(name, source, split, chosen), values)
-        if source.tags and labelled:
-            _check_tags(name, split, rows)
-        yield rows
+        try:
+            yield _rows(source, chosen, labelled)
+        except StageError as error:
+            raise StageError(f"source {name}, split {split}: {error}") from None
 
 
-def _columns(name: str, source: Source, split: str, batch: pa.RecordBatch) -> list[list[str]]:
+def _rows(source: Source, batch: pa.RecordBatch, labelled: bool) -> Rows:
+    texts = _columns(source, batch)
+    if not labelled:
+        return Rows(texts, np.full(batch.num_rows, np.nan))
+    if source.answers:
+        raw = [text or "" for text in words.joined(batch[source.text[1]])]
+        return Rows(texts, answers.located(batch[source.label], raw, texts[1]))
+    rows = Rows(texts, labels.parse(batch[source.label], source))
+    if source.tags:
+        _check_tags(rows)
+    return rows
+
+
+def _columns(source: Source, batch: pa.RecordBatch) -> list[list[str]]:
     """The text columns, with marks where the source has them."""
     if not source.marks:
         return [_texts(batch[column]) for column in source.text]
-    try:
-        return [[clean(text) for text in marks.marked(batch, source.text[0], source.marks)]]
-    except StageError as error:
-        raise StageError(f"source {name}, split {split}: {error}") from None
+    return [[clean(text) for text in marks.marked(batch, source.text[0], source.marks)]]
 
 
-def _check_tags(name: str, split: str, rows: Rows) -> None:
+def _check_tags(rows: Rows) -> None:
     for text, tags in zip(rows.texts[0], rows.labels, strict=True):
         if (words := len(text.split())) != (count := len(tags.split())):
             raise StageError(
-                f"source {name}, split {split}: {count} tags for the {words} words of {text[:60]!r}: each word needs "
-                "one, and blanks part words; correct the file, or leave such rows out by `where`"
+                f"{count} tags for the {words} words of {text[:60]!r}: each word needs one, and blanks part words; "
+                "correct the file, or leave such rows out by `where`"
             )
 
 
@@ -104,7 +108,8 @@ def is_labelled(name: str, source: Source, task: SourceTask, split: str) -> bool
     Raises:
         StageError: the source has no such split.
     """
-    return not all(labels.are_hidden(chosen[source.label]) for chosen in _chosen(name, source, task, split))
+    hidden = answers.are_hidden if source.answers else labels.are_hidden
+    return not all(hidden(chosen[source.label]) for chosen in _chosen(name, source, task, split))
 
 
 def _chosen(name: str, source: Source, task: SourceTask, split: str) -> Iterator[pa.RecordBatch]:

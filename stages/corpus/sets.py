@@ -79,7 +79,7 @@ class TaskWriter(SetWriter):
         """Append rows; ids are written in hexadecimal."""
         self.write(rows.texts, text_keys, label=rows.labels, id=[f"{value:016x}" for value in ids])
         for label in rows.labels.tolist():
-            self._labels.update(label.split() if isinstance(label, str) else {label: 1})
+            self._labels.update(label.split() if self._source.tags else [label])
 
     def statistics(self) -> dict[str, Any]:
         """With the rows of each class, or the mean of the scores, if there are labels."""

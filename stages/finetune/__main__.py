@@ -14,8 +14,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from stages import command, params, paths, tracking
+from stages.finetune.cell import Cell
+from stages.params import Params
+
+if TYPE_CHECKING:
+    from stages.finetune.methods.base import Tuned
 
 
 def main(argv: Sequence[str] | None) -> None:
@@ -25,61 +31,69 @@ def main(argv: Sequence[str] | None) -> None:
     parser.add_argument("--objective", required=True, help="a name in params.yaml: pretrain.objectives")
     parser.add_argument("--method", required=True, help="a name in params.yaml: finetune.methods")
     parser.add_argument("--seed", required=True, type=int, help="seeds the choice and order of examples")
-    arguments = parser.parse_args(argv)
-    task, objective, method, seed = arguments.task, arguments.objective, arguments.method, arguments.seed
-    settings = params.load()
-
-    target = paths.finetuned(task, objective, method, seed)
-    predicted = paths.PREDICTIONS / "finetuned" / task / target.name
-    curve = paths.CURVES / "finetune" / task / f"{target.name}.csv"
+    cell, settings = Cell(**vars(parser.parse_args(argv))), params.load()
     with tracking.run(
         kind="finetune",
-        name=f"finetune · {task} · {objective} · {method} · seed {seed}",
+        name=f"finetune · {cell.task} · {cell.objective} · {cell.method} · seed {cell.seed}",
         params={
             **settings.finetune.model_dump(exclude={"methods", "intermediate"}),
-            "intermediate": settings.finetune.intermediate.get(task, "none"),
+            "intermediate": settings.finetune.intermediate.get(cell.task, "none"),
             **settings.engine.model_dump(),
-            **settings.methods.get(method, {}),
+            **settings.methods.get(cell.method, {}),
         },
-        tags={"task": task, "objective": objective, "method": method, "seed": seed},
-        inputs=[
-            *(paths.encoded(task), paths.intermediate(task), paths.task(task)),
-            *(paths.pretrained(objective, seed), paths.TOKENIZER),
-        ],
-        outputs=[target, predicted, curve],
+        tags=cell._asdict(),
+        inputs=cell.inputs,
+        outputs=[cell.model, cell.predictions, cell.curve],
     ) as run:
-        from stages.finetune import files, inapplicable
-        from stages.finetune.run import checkpoint_of, finetune, method_of
-        from stages.finetune.score import score
-        from stages.training import device, memory, precision
-        from stages.training.curve import write_curve
-        from stages.training.observer import watching
+        _fit(settings, cell, run)
 
-        checkpoint = checkpoint_of(settings, task, objective, method, seed)
-        with watching(f"finetune {task} {objective} {method}, seed {seed}", None, run) as observer:
-            started = time.monotonic()
-            try:
-                tuned = finetune(settings, task, objective, method, seed, checkpoint, observer)
-            except inapplicable.Inapplicable as reason:
-                inapplicable.note((target, predicted), reason)
-                write_curve(curve, [])
-                print(f"{target.name} cannot be: {reason}")
-                return
-            cost = {"seconds": time.monotonic() - started, "peak_memory_bytes": memory.peak()}
-        files.save(target, tuned, method, method_of(settings, method), paths.pretrained(objective, seed))
-        write_curve(curve, tuned.curve)
-        identity = {
-            "objective": objective,
-            "method": method,
-            "compressor": "none",
-            "seed": seed,
-            "parameters": sum(parameter.numel() for parameter in tuned.model.parameters()),
-            "trainable_parameters": tuned.trainable_parameters,
-        }
-        saved, dtype = files.load(target).to(device.find()), precision.compute_dtype(settings.engine)
-        figures = score(saved, dtype, settings.finetune, task=task, folder=target, predicted=predicted, run=identity)
-        checkpoint.discard()
-        run.summary({**figures, **cost, "trainable_parameters": tuned.trainable_parameters})
+
+def _fit(settings: Params, cell: Cell, run: tracking.Run) -> None:
+    from stages.finetune import files, inapplicable
+    from stages.finetune.run import checkpoint_of, finetune, method_of
+    from stages.training import memory
+    from stages.training.curve import write_curve
+    from stages.training.observer import watching
+
+    checkpoint = checkpoint_of(settings, *cell)
+    with watching(f"finetune {cell.task} {cell.objective} {cell.method}, seed {cell.seed}", None, run) as observer:
+        started = time.monotonic()
+        try:
+            tuned = finetune(settings, *cell, checkpoint, observer)
+        except inapplicable.Inapplicable as reason:
+            inapplicable.note((cell.model, cell.predictions), reason)
+            write_curve(cell.curve, [])
+            print(f"{cell.model.name} cannot be: {reason}")
+            return
+        cost = {"seconds": time.monotonic() - started, "peak_memory_bytes": memory.peak()}
+    pretrained = paths.pretrained(cell.objective, cell.seed)
+    files.save(cell.model, tuned, cell.method, method_of(settings, cell.method), pretrained)
+    write_curve(cell.curve, tuned.curve)
+    figures = _score(settings, cell, tuned)
+    checkpoint.discard()
+    run.summary({**figures, **cost, "trainable_parameters": tuned.trainable_parameters})
+
+
+def _score(settings: Params, cell: Cell, tuned: Tuned) -> dict[str, float]:
+    """The figures of what was written, and its answers."""
+    from stages.finetune import files
+    from stages.finetune.score import score
+    from stages.training import device, precision
+
+    sizes = {
+        "parameters": sum(parameter.numel() for parameter in tuned.model.parameters()),
+        "trainable_parameters": tuned.trainable_parameters,
+    }
+    identity = {"objective": cell.objective, "method": cell.method, "compressor": "none", "seed": cell.seed}
+    return score(
+        files.load(cell.model).to(device.find()),
+        precision.compute_dtype(settings.engine),
+        settings.finetune,
+        task=cell.task,
+        folder=cell.model,
+        predicted=cell.predictions,
+        run=identity | sizes,
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,6 +64,10 @@ class Examples:
         ids = torch.from_numpy(input_ids)
         real = torch.arange(ids.shape[1])[None] < torch.from_numpy(self.lengths[places])[:, None]
         return ids, real.long()
+
+    def joined(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """What is said of each example, of what was said of all that batches are made of."""
+        return rows
 
     def _cut(self, ids: Ids) -> Ids:
         """The first tokens, and the closing [SEP] where it was cut off."""

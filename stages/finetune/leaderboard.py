@@ -25,7 +25,7 @@ def write(path: Path, family: Family, asked: FurtherSet, scores: NDArray[np.floa
 
 def _said(family: Family, answers: Answers, asked: FurtherSet) -> list[str]:
     labels = family.task.labels
-    if family.of_words:
+    if not family.pooled:
         return answers.tolist()
     if not labels:
         bounded = answers if asked.bounds is None else answers.clip(*asked.bounds)

@@ -31,5 +31,4 @@ def scores(
         for places, batch in examples.by_length(batch_size):
             parts.append(family.read(model(batch.input_ids, batch.attention_mask, dtype).float(), batch))
             order.append(places)
-    found: NDArray[Any] = np.concatenate(parts)[np.argsort(np.concatenate(order))]
-    return found
+    return examples.joined(np.concatenate(parts)[np.argsort(np.concatenate(order))])

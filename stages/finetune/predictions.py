@@ -57,6 +57,6 @@ def _write_table(target: Path, asked: Path, family: Family, answered: Answered) 
     scores = answered.scores
     columns: dict[str, Any] = {"id": pq.read_table(asked, columns=["id"]).column("id").combine_chunks()}
     columns |= {"label": answered.labels, "prediction": family.predictions(scores)}
-    if not family.of_words:
+    if family.pooled:
         columns |= {f"score_{index}": scores[:, index] for index in range(len(family.task.labels))}
     pq.write_table(pa.table(columns), target)

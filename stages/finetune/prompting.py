@@ -53,7 +53,7 @@ def ask(job: Job, device: torch.device, demonstrations: int = 0) -> Prompted:
     prompt = encode(job.family.task, tokenizer, mode, job.max_length)
     if demonstrations:
         prompt = prompt.after(_demonstrations(prompt, job, demonstrations))
-    config = ClassifierConfig(job.family.task.labels, (), job.max_length)
+    config = ClassifierConfig(job.family.task.labels, (), job.max_length, family=job.family.task.family)
     return Prompted(files.load(job.pretrained).to(device), prompt, config).eval()
 
 

@@ -64,16 +64,16 @@ def _pack(corpus: Path, target: Path) -> None:
 
 
 def _tasks(settings: Params) -> list[str]:
-    """Those whose labels can be said in a few words, and not one for each word of a text.
+    """Those whose labels are of whole texts, and so can be said in a few words.
 
     Raises:
         StageError: there are none.
     """
-    found = [task for task in settings.tasks if task_files.read(task).family != "token_classification"]
+    found = [task for task in settings.tasks if task_files.read(task).family in ("classification", "regression")]
     if not found:
         raise StageError(
-            "params.yaml: tasks: an objective in pretrain.objectives reads labels of texts, and these have labels of "
-            "words alone: add a task, or drop the objective"
+            "params.yaml: tasks: an objective in pretrain.objectives reads labels of whole texts, and these have none: "
+            "add a task, or drop the objective"
         )
     return found
 

@@ -34,6 +34,8 @@ class ClassifierConfig:
         max_length: longer texts are cut, in tokens.
         pooling: what the states of a text become one by.
         finish: what that one goes through.
+        family: of the task, `stages.metrics.FAMILIES`; None is that of single texts, by whether there are labels.
+        silent: whether a question may have no answer.
     """
 
     labels: tuple[str, ...]
@@ -41,6 +43,13 @@ class ClassifierConfig:
     max_length: int
     pooling: Pooling = "mean"
     finish: Finish = "norm"
+    family: str | None = None
+    silent: bool = False
+
+    @property
+    def asked(self) -> str:
+        """The family of the task."""
+        return self.family or ("classification" if self.labels else "regression")
 
     @property
     def outputs(self) -> int:

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tokenizers import Encoding
 
-from stages import metrics, token_store
+from stages import metrics
 from stages.compress import files as compressed_files
 from stages.errors import StageError
 from stages.finetune import files as tuned_files
-from stages.finetune import tagged, tasks
+from stages.finetune import tasks
 from stages.finetune.examples import Examples
 from stages.finetune.predict import BATCH, scores
 from stages.finetune.tasks.base import Family
@@ -28,7 +27,7 @@ from stages.task import Task
 from stages.tokenizer import files as tokenizer_files
 from stages.training import device
 
-LABEL, SCORE, PROBABILITY = "label", "score", "probability_"
+LABEL, SCORE, ANSWER, PROBABILITY = "label", "score", "answer", "probability_"
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,8 @@ class Predictor:
         encodings = dict(zip(texts, self._encode(list(texts.values())), strict=True))
         readable = {place: encoding for place, encoding in encodings.items() if encoding.ids}
         answers |= {place: Refusal("the model knows no token of it") for place in encodings if place not in readable}
-        examples = self._examples([texts[place] for place in readable], list(readable.values()))
+        asked = [texts[place] for place in readable]
+        examples = self._family.unlabelled(asked, self._tokenizer, self._tokenization)
         said = self._answers(examples, batch_size)
         cut = (_is_cut(encoding, self.max_length) for encoding in readable.values())
         answers |= zip(readable, map(Answer, said, cut), strict=True)
@@ -108,27 +108,24 @@ class Predictor:
     def _encode(self, texts: list[list[str]]) -> list[Encoding]:
         return self._tokenizer.encode_batch_fast([row[0] if len(row) == 1 else tuple(row) for row in texts])
 
-    def _examples(self, texts: list[list[str]], encodings: list[Encoding]) -> Examples:
-        if self._family.of_words:
-            return tagged.unlabelled([row[0] for row in texts], self._tokenizer, self.labels, self._tokenization)
-        store = token_store.collect(((one.ids, 0) for one in encodings), np.zeros(len(encodings), dtype=np.int64))
-        return Examples(store, np.arange(len(encodings)), self.max_length, self._tokenization.pad_id)
-
     def _answers(self, examples: Examples, batch_size: int) -> list[dict[str, str | float]]:
         """Numbers as the shortest decimals that are these floats."""
         if not len(examples):
             return []
         rows = scores(self._model, self._family, examples, torch.float32, batch_size)
-        if self._family.of_words:
-            return [{LABEL: tags} for tags in rows]
+        if not self._family.pooled:
+            (column,) = self.columns
+            return [{column: said} for said in rows]
         names = [[self.labels[index]] if self.labels else [] for index in self._family.predictions(rows)]
         values = ([*name, *(float(str(value)) for value in row)] for name, row in zip(names, rows, strict=True))
         return [dict(zip(self.columns, row, strict=True)) for row in values]
 
 
 def columns(config: ClassifierConfig) -> list[str]:
-    """Names of the values of an answer: of what is one of several classes, of a score, or of tags."""
-    if config.pooling == "none":
+    """Names of the values of an answer: of what is one of several classes, of a score, of tags, or of a text."""
+    if config.asked == "question_answering":
+        return [ANSWER]
+    if config.asked == "token_classification":
         return [LABEL]
     return [LABEL, *(PROBABILITY + label for label in config.labels)] if config.labels else [SCORE]
 
@@ -151,9 +148,9 @@ def load(folder: Path) -> Answerer:
 
 def _family(config: ClassifierConfig) -> Family:
     """What outputs mean; how good they are is not asked here, so any metric of the family will do."""
-    of_texts = "classification" if config.labels else "regression"
-    name = "token_classification" if config.pooling == "none" else of_texts
-    return tasks.FAMILIES[name](Task(family=name, labels=config.labels, metric=metrics.of(name).names[0]))
+    name = config.asked
+    task = Task(family=name, labels=config.labels, metric=metrics.of(name).names[0], silent=config.silent)
+    return tasks.FAMILIES[name](task)
 
 
 def _check(folder: Path) -> None:

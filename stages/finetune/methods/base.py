@@ -14,7 +14,7 @@ from stages.finetune.examples import Examples
 from stages.finetune.tasks.base import Family
 from stages.model.answerer import Answerer
 from stages.model.backbone import Backbone
-from stages.model.classifier import Classifier
+from stages.model.classifier import Classifier, ClassifierConfig
 from stages.params import Pooling
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Observer
@@ -38,6 +38,18 @@ class Job:
     checkpoint: Checkpoint
     observer: Observer
     pooling: Pooling = "mean"
+
+    def reading(self, transformer: Backbone) -> ClassifierConfig:
+        """What a head on all depths reads, and answers."""
+        task = self.family.task
+        return ClassifierConfig(
+            task.labels,
+            tuple(transformer.depths),
+            self.max_length,
+            self.pooling,
+            family=task.family,
+            silent=task.silent,
+        )
 
 
 @dataclass(frozen=True)

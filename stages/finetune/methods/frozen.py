@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.methods import probe
 from stages.finetune.methods.base import Job, Method, Tuned
 from stages.model.backbone import Backbone
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
 
 
 class Frozen(Method):
     """Only the head is fitted."""
 
     def fit(self, transformer: Backbone, job: Job) -> Tuned:
-        config = ClassifierConfig(job.family.task.labels, tuple(transformer.depths), job.max_length, job.pooling)
+        if not job.family.probed:
+            raise Inapplicable("no regression on single tokens tells where an answer begins and ends")
+        config = job.reading(transformer)
         reader = Classifier(transformer, config).eval()
         train, validation = (probe.read(reader, job.family, part, job.dtype) for part in (job.train, job.validation))
         depths = [slice(depth, depth + 1) for depth in config.depths]

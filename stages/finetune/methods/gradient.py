@@ -82,7 +82,10 @@ class Gradient(Method):
         learning_rate = self.options.learning_rate if is_own else self.options.imported_learning_rate
         self.attach(model, job.seed)
         self.prepare(model)
-        _draw(model, job.seed) if self.options.head == "drawn" else _probe(model, job)
+        if self.options.head == "drawn":
+            _draw(model, job.seed)
+        elif job.family.probed:
+            _probe(model, job)
         workload = Finetuning(model, job, self._regime(model))
         optimizers = self.optimizers(model, learning_rate, self.options.epochs * workload.steps_per_epoch)
         curve = train(workload, optimizers, self._plan(workload.steps_per_epoch), job.checkpoint, job.observer)
@@ -91,7 +94,7 @@ class Gradient(Method):
         return Tuned(model, sum(parameter.numel() for _, parameter in trained), curve, names)
 
     def _config(self, transformer: Backbone, job: Job) -> ClassifierConfig:
-        config = ClassifierConfig(job.family.task.labels, tuple(transformer.depths), job.max_length, job.pooling)
+        config = job.reading(transformer)
         if self.options.head == "probe":
             return config
         has_pooler = isinstance(transformer, Imported) and transformer.pooler is not None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor
 
-from stages import metrics
+from stages import metrics, token_store
 from stages.finetune import examples
 from stages.finetune.examples import Batch, Examples
 from stages.finetune.tokenization import Tokenization
@@ -30,8 +31,11 @@ class Head(NamedTuple):
 class Family(ABC):
     """How one task of the family is learnt, and what a model's outputs for it mean."""
 
-    of_words: ClassVar[bool] = False
-    """Whether a model answers of each word, and not of the text as a whole."""
+    pooled: ClassVar[bool] = True
+    """Whether a model answers of the text as a whole, and not at its tokens."""
+
+    probed: ClassVar[bool] = True
+    """Whether a regression on what a model makes of its tokens, or of the text, is the best linear head."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -54,6 +58,12 @@ class Family(ABC):
     def outputs(self) -> int:
         """How many numbers a model gives for an example."""
         return len(self.task.labels) or 1
+
+    def unlabelled(self, rows: Sequence[Sequence[str]], tokenizer: Tokenizer, tokenization: Tokenization) -> Examples:
+        """Rows of texts whose labels are not known."""
+        encodings = tokenizer.encode_batch_fast([row[0] if len(row) == 1 else tuple(row) for row in rows])
+        store = token_store.collect(((one.ids, 0) for one in encodings), np.zeros(len(rows), dtype=np.int64))
+        return Examples(store, np.arange(len(rows)), tokenization.max_length, tokenization.pad_id)
 
     @abstractmethod
     def loss(self, outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:

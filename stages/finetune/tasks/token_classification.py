@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,7 +25,7 @@ from stages.metrics.base import Answers
 class TokenClassification(Classification):
     """An output a tag, at every token; answers are the tags of a text's words, with spaces between."""
 
-    of_words = True
+    pooled = False
 
     def examples(
         self, task: str, split: str, tokenization: Tokenization, limit: int | None = None, seed: int = 0
@@ -32,6 +34,9 @@ class TokenClassification(Classification):
 
     def further(self, task: str, name: str, tokenization: Tokenization) -> Examples:
         return tagged.read(paths.task(task) / FURTHER / f"{name}.parquet", tokenization, self.task.labels)
+
+    def unlabelled(self, rows: Sequence[Sequence[str]], tokenizer: Tokenizer, tokenization: Tokenization) -> Examples:
+        return tagged.unlabelled([text for (text,) in rows], tokenizer, self.task.labels, tokenization)
 
     def loss(self, outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         """Summed over examples, of each the mean over its words; outputs (examples, length, tags)."""

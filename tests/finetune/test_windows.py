@@ -1,0 +1,225 @@
+"""Questions and answers: windows, what is learnt of them, and what becomes of an answer in every room."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from tokenizers import Tokenizer
+from torch.nn import functional as F
+
+from stages import artifacts, params, paths, task
+from stages.evaluate import evaluation, runs
+from stages.finetune import files
+from stages.finetune.inapplicable import Inapplicable
+from stages.finetune.run import checkpoint_of, finetune, method_of
+from stages.finetune.score import score
+from stages.finetune.tasks.question_answering import QuestionAnswering
+from stages.finetune.tokenization import Tokenization
+from stages.finetune.windows import NOWHERE, Windows
+from stages.intermediate.lend import lend
+from stages.params import Params
+from stages.predict.predictor import Answer, Predictor
+from stages.task import Task
+from stages.tokenizer import files as tokenizer_files
+from stages.tokenizer import train as tokenizer_training
+from tests.finetune.methods.made import OPTIONS
+from tests.finetune.test_tagged import ARCHITECTURES, FIRST, LAST, PLACES, WORDS, pretrained
+from tests.model import checkpoints
+from tests.training.toy import Silent
+
+ALWAYS, SOMETIMES = (
+    QuestionAnswering(
+        Task(family="question_answering", labels=("start", "end"), metric="f1", silent=silent, template="", words=())
+    )
+    for silent in (False, True)
+)
+ALGORITHMS = ("wordpiece", "bpe", "unigram")
+
+
+def questions(count: int, seed: int, silent: bool = False) -> list[tuple[str, str, str]]:
+    """Who, or where? The one name, or the one place, in the text; or none."""
+    generator = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        asked = str(generator.choice(["who", "where"]))
+        name, place = f"{generator.choice(FIRST)} {generator.choice(LAST)}", str(generator.choice(PLACES))
+        words = [str(word) for word in generator.choice(WORDS, int(generator.integers(4, 9)))]
+        lacking = silent and generator.random() < 0.3
+        held = [name, place] if not lacking else [place if asked == "who" else name]
+        for part in held:
+            words.insert(int(generator.integers(len(words))), part)
+        text, answer = " ".join(words), name if asked == "who" else place
+        label = [] if lacking else [[answer, text.index(answer)]]
+        made.append((asked, text, json.dumps(label)))
+    return made
+
+
+def trained(algorithm: str) -> Tokenizer:
+    settings = params.load().tokenizer.model_copy(update={"vocab_size": 400, "algorithm": algorithm})
+    texts = [f"{asked} {text}" for asked, text, _ in questions(12, 9)]
+    return tokenizer_training.train(lambda: iter([texts, ["abc, xyz! jklmn?"]]), settings)
+
+
+def windows(rows: list[tuple[str, str, str]], tokenizer: Tokenizer, length: int = 64) -> Windows:
+    asked, texts, labels = zip(*rows, strict=True)
+    return Windows(asked, texts, np.array(labels, dtype=np.object_), tokenizer, Tokenization(tokenizer, 0, length))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_answer_is_the_tokens_that_hold_it(algorithm: str) -> None:
+    """Their characters in the text are the answer's, up to a blank that a token begins with."""
+    rows = questions(30, 0)
+    made = windows(rows, trained(algorithm))
+    assert len(made) == 30
+    for (_, text, label), window in zip(rows, made._windows, strict=True):
+        first, last = window.answer
+        [[answer, _]] = json.loads(label)
+        assert text[window.characters[first, 0] : window.characters[last, 1]].strip() == answer
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_windows_of_a_long_text_hold_all_of_it_and_the_whole_question(algorithm: str) -> None:
+    """They overlap, none is too long, and the answer is marked in each that holds all of it, and there alone."""
+    tokenizer = trained(algorithm)
+    text = " ".join(["slowly went to"] * 30 + ["anna novak"] + ["saw the"] * 30)
+    made = windows([("who", text, json.dumps([["anna novak", text.index("anna")]]))], tokenizer, 40)
+    asked = tokenizer.encode("who", add_special_tokens=False).ids
+    covered: set[int] = set()
+    marked = []
+    for window in made._windows:
+        assert len(window.ids) <= 40
+        assert window.ids[1 : 1 + len(asked)] == asked
+        inside = window.characters[window.characters[:, 0] >= 0]
+        start, end = int(inside[0, 0]), int(inside[-1, 1])
+        assert not covered or start < max(covered)
+        covered |= set(range(start, end))
+        whole = start <= text.index("anna") and end >= text.index("novak") + 5
+        assert (window.answer != NOWHERE) == whole
+        marked.append(whole)
+    assert set(marked) == {True, False}
+    assert covered == set(range(len(text)))
+
+
+def test_the_loss_is_that_of_transformers(tmp_path: Path) -> None:
+    """`BertForQuestionAnswering` averages the cross-entropies of both ends, as it does over a batch."""
+    made = windows(questions(6, 1), trained("wordpiece"))
+    batch = made.batch(np.arange(6))
+    outputs = torch.randn(*batch.input_ids.shape, 2, generator=torch.Generator().manual_seed(0))
+    start, end = (F.cross_entropy(outputs[..., side], batch.labels[:, side]) for side in (0, 1))
+    assert float(ALWAYS.loss(outputs, batch.labels)) == pytest.approx(6 * float((start + end) / 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("family", [ALWAYS, SOMETIMES], ids=["always", "sometimes"])
+def test_the_surest_pair_of_ends_answers(family: QuestionAnswering) -> None:
+    """By brute force over all windows and pairs; none, where that may be, if all are surer of their first token."""
+    generator = np.random.default_rng(0)
+    text = " ".join(str(word) for word in generator.choice(WORDS, 60))
+    made = windows([("who", text, "[]"), ("where", "rome", "[]")], trained("wordpiece"), 40)
+    batch = made.batch(np.arange(len(made)))
+    drawn = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        outputs = torch.randn(*batch.input_ids.shape, 2, generator=drawn)
+        found = made.joined(family.read(outputs, batch))
+        for owner, whole in enumerate((text, "rome")):
+            best, none = (-np.inf, ""), np.inf
+            for row, window in enumerate(made._windows):
+                if window.owner != owner:
+                    continue
+                places = np.flatnonzero(window.characters[:, 0] >= 0)
+                for first in places:
+                    for last in places[(places >= first) & (places < first + 30)]:
+                        sure = float(outputs[row, first, 0] + outputs[row, last, 1])
+                        best = max(best, (sure, whole[window.characters[first, 0] : window.characters[last, 1]]))
+                none = min(none, float(outputs[row, 0].sum()))
+            expected = "" if family.task.silent and none >= best[0] else best[1]
+            assert found[owner] == expected
+
+
+@pytest.fixture(params=["always", "sometimes"])
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Params:
+    """A task of questions in a temporary project."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    for name in ("TASKS", "ENCODED", "PREDICTIONS", "MODELS", "TOKENIZER", "STATE", "INTERMEDIATE"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    content = params.load().model_dump()
+    content |= {"engine": {"precision": "fp32", "threads": 1}, "objectives": {"ours": {}}, "seeds": [0]}
+    content |= {"methods": {**OPTIONS, "zero_shot": {}}, "tasks": ["asked"]}
+    content["methods"]["full"] = {**OPTIONS["full"], "epochs": 12, "patience": 12}
+    content["pretrain"]["objectives"] = ["ours"]
+    content["finetune"] |= {"max_train_examples": 500, "max_length": 48, "methods": ["full"]}
+    content["compress"]["compressors"] = []
+    source = {"kind": "file", "path": "asked.jsonl", "text": ["question", "context"], "label": "answers"}
+    content["sources"] = {"asked": {**source, "answers": request.param, "tasks": {"asked": {}}}}
+    content["data"]["sources"] = ["asked"]
+    tokenizer_files.save(trained("wordpiece"), paths.TOKENIZER)
+    paths.task("asked").mkdir(parents=True)
+    paths.encoded("asked").mkdir(parents=True)
+    family = SOMETIMES if request.param == "sometimes" else ALWAYS
+    artifacts.write_json(paths.task("asked") / task.FILE, family.task.model_dump())
+    for seed, (split, count) in enumerate((("train", 500), ("validation", 80), ("test", 100))):
+        asked, texts, labels = zip(*questions(count, seed, family.task.silent), strict=True)
+        columns = {
+            "text": asked,
+            "text_pair": texts,
+            "label": labels,
+            "id": [f"{number:04d}" for number in range(count)],
+        }
+        pq.write_table(pa.table(columns), paths.task("asked") / f"{split}.parquet")
+    made = params.parse(Params, content, "params.yaml")
+    lend(made)
+    return made
+
+
+def tune(settings: Params, method: str) -> tuple[Path, dict[str, float]]:
+    """Tune, write, load and score, as the stage does."""
+    target = paths.finetuned("asked", "ours", method, 0)
+    checkpoint = checkpoint_of(settings, "asked", "ours", method, 0)
+    tuned = finetune(settings, "asked", "ours", method, 0, checkpoint, Silent())
+    files.save(target, tuned, method, method_of(settings, method), paths.pretrained("ours", 0))
+    figures = score(
+        files.load(target),
+        torch.float32,
+        settings.finetune,
+        task="asked",
+        folder=target,
+        predicted=paths.PREDICTIONS / "finetuned" / "asked" / target.name,
+        run={"objective": "ours", "method": method, "seed": 0, "compressor": "none", "parameters": 1}
+        | {"trainable_parameters": tuned.trainable_parameters},
+    )
+    return target, figures
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_questions_are_learnt_evaluated_and_answered(architecture: str, settings: Params) -> None:
+    pretrained(base := paths.pretrained("ours", 0), architecture)
+    if architecture == "imported":
+        words = (*FIRST, *LAST, *PLACES, *WORDS, "who", "where")
+        checkpoints.model("bert", len(words) + 4, max_position_embeddings=64).save_pretrained(base)
+        checkpoints.tokenizer(words=words).save(str(base / "tokenizer.json"))
+    folder, figures = tune(settings, "full")
+    table = pd.read_parquet(paths.PREDICTIONS / "finetuned" / "asked" / folder.name / "predictions.parquet")
+    accepted = [json.loads(label) for label in table["label"]]
+    said = table["prediction"].tolist()
+    right = [answer in given if given else not answer for answer, given in zip(said, accepted, strict=True)]
+    assert figures["test.exact_match"] == pytest.approx(np.mean(right))
+    assert figures["test.f1"] == figures["test.score"] > 0.6
+    found = evaluation.evaluate(settings, "asked", runs.read(settings, "asked"))
+    assert (found.metrics, found.flags) == (["f1", "exact_match"], [])
+    predictor = Predictor(folder)
+    rows = [[asked, text] for asked, text, _ in questions(100, 2, settings.sources["asked"].answers == "sometimes")]
+    again = [answer.values for answer in predictor.answer(rows, ["text", "text_pair"]) if isinstance(answer, Answer)]
+    assert again == [{"answer": answer} for answer in said]
+
+
+@pytest.mark.parametrize("method", ["frozen", "zero_shot"])
+def test_methods_that_cannot_answer_say_so(method: str, settings: Params) -> None:
+    pretrained(paths.pretrained("ours", 0), "encoder")
+    with pytest.raises(Inapplicable):
+        tune(settings, method)
