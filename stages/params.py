@@ -126,6 +126,18 @@ class SourceTask(Section):
         return {self.splits.get("train", "train"), *self.splits.values(), *own}
 
 
+class Target(Section):
+    """How texts are written in answer to others.
+
+    ``max_length``: tokens of one; longer ones are cut in training. ``beams``: how many beginnings the search goes on
+    with; 1 is greedy. ``length_penalty``: see `stages.model.generation.Search`.
+    """
+
+    max_length: Annotated[int, Field(ge=2)] = 64
+    beams: Annotated[int, Field(ge=1)] = 4
+    length_penalty: float = 1.0
+
+
 class _Source(Section):
     """What all kinds of source share: which columns hold the text, and the tasks in them.
 
@@ -134,7 +146,8 @@ class _Source(Section):
     names the column of a class (an index into ``labels``, or one of its names) or, with ``score``,
     of a number, or, with ``tags``, of such a class for each word, of which ``O`` is none, or, with
     ``answers``, of the accepted answers to the question in the first text column, which stand in the
-    second one, always or only sometimes. ``marks``
+    second one, always or only sometimes, or, with ``target``, of the text that is to be written, as a translation
+    or a summary. ``marks``
     names for each of several entities the columns of its first and last word: tasks see them marked. With
     ``corpus: false`` the source is no part of the corpus; a name makes it part of a further corpus of
     that name, which objectives read only where they say so. ``sample_by`` says what one text of a plain
@@ -149,6 +162,7 @@ class _Source(Section):
     score: bool = False
     tags: bool = False
     answers: Literal["always", "sometimes"] | None = None
+    target: Target | None = None
     marks: list[tuple[str, str]] = []
     corpus: bool | Name = True
     sample_by: Literal["line", "paragraph"] = "line"
@@ -158,8 +172,11 @@ class _Source(Section):
     def _tasks_have_labels(self) -> Self:
         if self.tasks and not self.label:
             raise ValueError("a source with tasks needs `label`, the column that holds their labels")
-        if self.tasks and [self.score, bool(self.labels), bool(self.answers)].count(True) != 1:
-            raise ValueError("a source with tasks needs one of `labels` (names), `score: true` (a number), `answers`")
+        kinds = (self.score, bool(self.labels), bool(self.answers), self.target is not None)
+        if self.tasks and kinds.count(True) != 1:
+            raise ValueError(
+                "a source with tasks needs one of `labels` (names), `score: true` (a number), `answers`, `target`"
+            )
         if self.answers and len(self.text) != 2:
             raise ValueError("answers: they need two `text` columns, of the question and of the text that answers it")
         if self.tags and ("O" not in self.labels or len(self.text) > 1):
@@ -189,7 +206,7 @@ class _Source(Section):
     @model_validator(mode="after")
     def _prompts_fit(self) -> Self:
         for name, task in self.tasks.items():
-            if task.prompt and (self.tags or self.answers):
+            if task.prompt and (self.tags or self.answers or self.target):
                 raise ValueError(f"tasks.{name}.prompt: it asks for one class of a text, and there are none here")
             if task.prompt and set(task.prompt.words) != set(self.labels):
                 raise ValueError(f"tasks.{name}.prompt.words: one for each label: {', '.join(self.labels) or 'none'}")
@@ -200,7 +217,12 @@ class _Source(Section):
     @property
     def family(self) -> str:
         """What kind of tasks it holds: `stages.metrics.FAMILIES`."""
-        special = {"token_classification": self.tags, "question_answering": self.answers, "regression": self.score}
+        special = {
+            "token_classification": self.tags,
+            "question_answering": self.answers,
+            "generation": self.target,
+            "regression": self.score,
+        }
         return next((name for name, is_it in special.items() if is_it), "classification")
 
     @property

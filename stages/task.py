@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from stages import artifacts, metrics, paths
-from stages.params import Section, Source, SourceTask, parse
+from stages.params import Section, Source, SourceTask, Target, parse
 
 FILE, INTERMEDIATE = "task.json", "intermediate.json"
 
@@ -27,7 +27,7 @@ class Task(Section):
 
     ``labels`` is empty where labels are scores. ``template`` and ``words``, one a label, are what a language model is
     asked without any tuning (`stages.params.Prompt`). ``further`` describes its further sets.
-    ``silent`` is whether the right answer may be none at all.
+    ``silent`` is whether the right answer may be none at all; ``target`` is how texts are written in answer.
     """
 
     family: str
@@ -37,6 +37,7 @@ class Task(Section):
     words: tuple[str, ...] = ()
     further: dict[str, FurtherSet] = Field(default_factory=dict)
     silent: bool = False
+    target: Target | None = None
 
 
 class Intermediate(Section):
@@ -62,6 +63,7 @@ def describe(source: Source, entry: SourceTask, labelled: Collection[str] = ()) 
         template=entry.prompt.template if entry.prompt else template,
         words=words,
         silent=source.answers == "sometimes",
+        target=source.target,
         further={
             name: FurtherSet(labelled=name in labelled, answers=item.answers, bounds=item.bounds)
             for name, item in entry.further.items()
@@ -70,8 +72,8 @@ def describe(source: Source, entry: SourceTask, labelled: Collection[str] = ()) 
 
 
 def write(folder: Path, task: Task) -> None:
-    """Write ``task.json``; of further sets and of silence it speaks only if there are any."""
-    unsaid = {name for name in ("further", "silent") if not getattr(task, name)}
+    """Write ``task.json``; of what few tasks have it speaks only if they do."""
+    unsaid = {name for name in ("further", "silent", "target") if not getattr(task, name)}
     artifacts.write_json(folder / FILE, task.model_dump(exclude=unsaid))
 
 

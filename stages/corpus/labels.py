@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from stages.corpus import words
+from stages.corpus.clean import clean
 from stages.errors import StageError
 from stages.metrics.base import Answers
 from stages.params import Source
@@ -16,7 +17,7 @@ HIDDEN = {"-1", "-1.0", "", None}
 
 
 def parse(column: pa.Array, source: Source) -> Answers:
-    """Each row's class, or its score, or the names of its words' classes with spaces between.
+    """Each row's class, or its score, or the names of its words' classes with spaces between, or its text.
 
     Classes are exact as floats; they and scores share a type so.
 
@@ -24,6 +25,8 @@ def parse(column: pa.Array, source: Source) -> Answers:
         StageError: a label is neither a known name nor an index into the names, or not a number.
     """
     values = words.joined(column)
+    if source.target:
+        return np.array([clean(value or "") for value in values], dtype=np.object_)
     if source.tags:
         return np.array([_tags(value, _Classes(source.labels)) for value in values], dtype=np.object_)
     convert = _score if source.score else _Classes(source.labels)
@@ -36,8 +39,9 @@ def are_hidden(column: pa.Array) -> bool:
 
 
 def arrow_type(source: Source) -> pa.DataType:
-    """How labels are stored: int64 classes, float32 scores; tags and answers as strings."""
-    return pa.string() if source.tags or source.answers else pa.float32() if source.score else pa.int64()
+    """How labels are stored: int64 classes, float32 scores; all else as strings."""
+    is_text = source.tags or source.answers or source.target
+    return pa.string() if is_text else pa.float32() if source.score else pa.int64()
 
 
 def _score(value: str | None) -> float:

@@ -44,8 +44,9 @@ class Rows:
 
     @property
     def empty(self) -> NDArray[np.bool_]:
-        """Which rows lack a text."""
-        return np.asarray([not all(row) for row in zip(*self.texts, strict=True)], dtype=np.bool_)
+        """Which rows lack a text, or the one that is to be written."""
+        said = (label != "" for label in self.labels)
+        return np.asarray([not all(row) for row in zip(*self.texts, said, strict=True)], dtype=np.bool_)
 
 
 def raw_files(name: str) -> dict[str, Path]:

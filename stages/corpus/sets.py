@@ -78,12 +78,12 @@ class TaskWriter(SetWriter):
     def write_rows(self, rows: Rows, ids: NDArray[np.uint64], text_keys: NDArray[np.uint64]) -> None:
         """Append rows; ids are written in hexadecimal."""
         self.write(rows.texts, text_keys, label=rows.labels, id=[f"{value:016x}" for value in ids])
-        for label in rows.labels.tolist():
+        for label in rows.labels.tolist() if self._source.labels or self._source.score else ():
             self._labels.update(label.split() if self._source.tags else [label])
 
     def statistics(self) -> dict[str, Any]:
-        """With the rows of each class, or the mean of the scores, if there are labels."""
-        if not self._labelled:
+        """With the rows of each class, or the mean of the scores, if labels are such."""
+        if not self._labelled or not (self._source.labels or self._source.score):
             return super().statistics()
         if self._source.score:
             total = sum(float(score) * count for score, count in sorted(self._labels.items()))

@@ -107,7 +107,8 @@ def scan(name: str, params: Params) -> Task:
     fates = np.where(empty, Fate.EMPTY, Fate.KEPT).astype(np.int8)
     if labels.dtype == np.object_:
         labels = np.unique(labels, return_inverse=True)[1].astype(np.float64)
-    drop_contradictory(fates, splits, ids, labels)
+    if not source.target:  # a text may be translated in more than one way
+        drop_contradictory(fates, splits, ids, labels)
     drop_duplicates(fates, splits, keys, labels)
     prints, sets = RowPrints.join([batch.held_out for batch in batches]), further.scan(name, source_name, params)
     held_out = _hold_out(prints, [item.prints for item in sets], fates, splits, params.data.near_duplicate)

@@ -65,6 +65,10 @@ class Examples:
         real = torch.arange(ids.shape[1])[None] < torch.from_numpy(self.lengths[places])[:, None]
         return ids, real.long()
 
+    def weight(self, places: NDArray[np.int64]) -> int:
+        """What a loss over the examples at these places is the mean over."""
+        return len(places)
+
     def joined(self, rows: NDArray[Any]) -> NDArray[Any]:
         """What is said of each example, of what was said of all that batches are made of."""
         return rows

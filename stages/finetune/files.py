@@ -17,8 +17,11 @@ from stages.finetune.methods.base import Method, Tuned
 from stages.model import backbone, classifier, files
 from stages.model.answerer import Answerer
 from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
+from stages.model.generator import Generator
 from stages.model.prompted import Prompt, Prompted
-from stages.model.transformer import LanguageModel
+from stages.model.transformer import LanguageModel, PredictionHead, Transformer
+from stages.model.tunable import Tunable
 from stages.params import Section, parse
 
 ADAPTER, DESCRIPTION, PROMPT = f"adapter{files.SUFFIX}", "adapter.json", "prompt.json"
@@ -78,7 +81,7 @@ def save(folder: Path, tuned: Tuned, name: str, method: Method, pretrained: Path
         pretrained: the folder that the backbone was opened from.
     """
     model, state = tuned.model, tuned.model.state_dict()
-    if isinstance(model, Classifier) and tuned.trained is None:
+    if isinstance(model, Tunable) and tuned.trained is None:
         classifier.save(folder, model, pretrained)
         return
     with atomic_folder(folder) as temporary:
@@ -99,15 +102,13 @@ def load(folder: Path) -> Answerer:
     """
     if (folder / PROMPT).is_file():
         return _prompted(folder)
-    if not (folder / DESCRIPTION).is_file():
-        return classifier.load(folder)
     if (folder / files.WEIGHTS).is_file():
         model = empty(folder)
         model.load_state_dict(files.load_weights(folder / files.WEIGHTS))
         return model.eval()
     description = _description(folder)
     config = classifier.load_config(folder)
-    model = Classifier(backbone.load(description.find(folder / ADAPTER), config.pooling), config)
+    model = _on(description.find(folder / ADAPTER), config)
     description.of().attach(model, 0)
     trained = files.load_weights(folder / ADAPTER)
     model.load_state_dict({**model.state_dict(), **trained})
@@ -120,10 +121,27 @@ def empty(folder: Path) -> Answerer:
         return Prompted(
             LanguageModel(files.load_config(folder)), _asked(folder).prompt, classifier.load_config(folder)
         ).eval()
-    model = classifier.empty(folder)
+    model = _empty(folder, classifier.load_config(folder))
     if (folder / DESCRIPTION).is_file():
         _description(folder).of().attach(model, 0)
     return model
+
+
+def _on(pretrained: Path, config: ClassifierConfig) -> Tunable:
+    """A pre-trained model with what stands on it."""
+    transformer = backbone.load(pretrained, config.pooling)
+    if config.search is None:
+        return Classifier(transformer, config)
+    assert isinstance(transformer, Transformer)
+    return Generator(transformer, files.load(pretrained).head, config)
+
+
+def _empty(folder: Path, config: ClassifierConfig) -> Tunable:
+    transformer = backbone.empty(folder, config.pooling)
+    if config.search is None:
+        return Classifier(transformer, config)
+    assert isinstance(transformer, Transformer)
+    return Generator(transformer, PredictionHead(transformer.config), config)
 
 
 def stand_alone(source: Path, folder: Path) -> None:
@@ -137,7 +155,7 @@ def stand_alone(source: Path, folder: Path) -> None:
         shutil.copyfile(base / files.WEIGHTS, folder / files.WEIGHTS)
     elif (source / DESCRIPTION).is_file():
         model = load(source)
-        assert isinstance(model, Classifier)
+        assert isinstance(model, Tunable)
         left_out = {ADAPTER, DESCRIPTION} if _description(source).of().merge(model) else {ADAPTER}
         files.save_weights(folder / files.WEIGHTS, model.state_dict())
     for file in sorted(source.iterdir()):

@@ -29,6 +29,6 @@ def scores(
     order, parts = [], []
     with torch.no_grad():
         for places, batch in examples.by_length(batch_size):
-            parts.append(family.read(model(batch.input_ids, batch.attention_mask, dtype).float(), batch))
+            parts.append(family.answers(model, batch, dtype))
             order.append(places)
     return examples.joined(np.concatenate(parts)[np.argsort(np.concatenate(order))])

@@ -21,7 +21,7 @@ from stages.finetune.examples import Examples
 from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.methods.base import Job
 from stages.model import files
-from stages.model.classifier import ClassifierConfig
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.config import ScoringMode
 from stages.model.prompted import TEXT, TEXT_PAIR, WORD, Ids, Prompt, Prompted
 from stages.task import Task

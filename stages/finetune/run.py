@@ -24,7 +24,7 @@ def finetune(
     """Fit the pre-trained model of this objective and seed to the task, or resume that from ``checkpoint``."""
     dtype, folder = precision.set_up(settings.engine), paths.pretrained(objective, seed)
     family = tasks.read(task)
-    pooling = settings.finetune.pools if family.pooled else "none"
+    pooling = family.pooling(settings.finetune)
     pretrained = backbone.load(folder, pooling).to(device.find())
     chosen = method_of(settings, method)
     tokenization = Tokenization.of(folder, _length(settings, pretrained, method, chosen))

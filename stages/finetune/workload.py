@@ -12,8 +12,8 @@ from torch import Tensor
 
 from stages.finetune.examples import Examples
 from stages.finetune.predict import scores
-from stages.model.classifier import Classifier
 from stages.model.dropout import Dropout
+from stages.model.tunable import Tunable
 from stages.training import randomness
 from stages.training.loss import Loss, Term
 
@@ -43,8 +43,8 @@ class Regime:
 class Finetuning:
     """A classifier on a task's examples; an epoch sees each of them once."""
 
-    def __init__(self, model: Classifier, job: Job, regime: Regime) -> None:
-        self.model: Classifier = model
+    def __init__(self, model: Tunable, job: Job, regime: Regime) -> None:
+        self.model: Tunable = model
         self._job, self._regime = job, regime
         self._epoch, self._order = 0, self._shuffled(0)
         self.steps_per_epoch = len(self._order)
@@ -52,16 +52,17 @@ class Finetuning:
     def loss(self, step: int) -> Loss:
         """That of the step's batch; all its parts but the last one have left their gradients behind."""
         places = self._places(step)
+        weight = self._job.train.weight(places)
         generator = randomness.torch_generator(self._job.seed, "finetune-dropout", step)
         dropout, tokens = Dropout(self._regime.dropout, generator), 0
         done: Tensor | float = 0.0
         *before, last = np.array_split(places, min(self._regime.parts, len(places)))
         for part in before:
             total, read = self._total(part, dropout)
-            (total / len(places)).backward()
+            (total / weight).backward()
             done, tokens = done + total.detach(), tokens + read
         total, read = self._total(last, dropout)
-        terms = {"loss": Term(total + done, len(places)), **self._regime.penalties()}
+        terms = {"loss": Term(total + done, weight), **self._regime.penalties()}
         return Loss(terms, tokens + read)
 
     def _places(self, step: int) -> NDArray[np.int64]:
@@ -76,8 +77,8 @@ class Finetuning:
     def _total(self, places: NDArray[np.int64], dropout: Dropout) -> tuple[Tensor, int]:
         """The summed loss of these examples, and how many tokens they have."""
         batch = self._job.train.batch(places)
-        outputs = self.model(batch.input_ids, batch.attention_mask, self._job.dtype, dropout)
-        total = self._job.family.loss(outputs, batch.labels.to(outputs.device), self._regime.label_smoothing)
+        smoothing = self._regime.label_smoothing
+        total = self._job.family.total(self.model, batch, self._job.dtype, dropout, smoothing)
         return total, int(batch.attention_mask.sum())
 
     def evaluate(self) -> dict[str, float]:

@@ -1,9 +1,9 @@
-"""What a tuned model can be: both kinds take token ids and give outputs of a task."""
+"""What a tuned model can be."""
 
 from __future__ import annotations
 
-from stages.model.classifier import Classifier
 from stages.model.prompted import Prompted
+from stages.model.tunable import Tunable
 
-Answerer = Classifier | Prompted
-"""A head on a backbone, or a language model that is asked in words."""
+Answerer = Tunable | Prompted
+"""What was fitted, or a language model that is asked in words."""

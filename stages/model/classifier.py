@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,50 +14,17 @@ from torch.nn import functional as F
 from stages.artifacts import atomic_folder, read_json, write_json
 from stages.model import backbone, files
 from stages.model.backbone import Backbone
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.dropout import Dropout
+from stages.model.generation import Search
 from stages.model.imported import Imported
+from stages.model.tunable import Tunable
 from stages.params import Pooling
 
 CLASSIFIER = "classifier.json"
 
-Finish = Literal["norm", "pooler", "none"]
-"""What a pooled state goes through: a norm without weights, the layer that a checkpoint brings for it, nothing."""
 
-
-@dataclass(frozen=True)
-class ClassifierConfig:
-    """What is read from the backbone, and what for.
-
-    Attributes:
-        labels: names of the classes, in the order of the outputs; none if the one output is a score.
-        depths: whose hidden states are pooled; 0 is the embeddings.
-        max_length: longer texts are cut, in tokens.
-        pooling: what the states of a text become one by.
-        finish: what that one goes through.
-        family: of the task, `stages.metrics.FAMILIES`; None is that of single texts, by whether there are labels.
-        silent: whether a question may have no answer.
-    """
-
-    labels: tuple[str, ...]
-    depths: tuple[int, ...]
-    max_length: int
-    pooling: Pooling = "mean"
-    finish: Finish = "norm"
-    family: str | None = None
-    silent: bool = False
-
-    @property
-    def asked(self) -> str:
-        """The family of the task."""
-        return self.family or ("classification" if self.labels else "regression")
-
-    @property
-    def outputs(self) -> int:
-        """How many numbers there are for a text."""
-        return len(self.labels) or 1
-
-
-class Classifier(nn.Module):
+class Classifier(Tunable):
     """States pooled over real tokens at the chosen depths, side by side; then one linear layer."""
 
     def __init__(self, transformer: Backbone, config: ClassifierConfig) -> None:
@@ -123,7 +90,7 @@ def pool(states: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:
     return states[torch.arange(len(states), device=states.device), places]
 
 
-def save(folder: Path, model: Classifier, pretrained: Path) -> None:
+def save(folder: Path, model: Tunable, pretrained: Path) -> None:
     """Write weights, configuration, labels and tokenizer: all that a prediction needs.
 
     ``pretrained`` is the folder that the backbone was opened from; all that is not weights is as it was there.
@@ -167,4 +134,5 @@ def load_config(folder: Path) -> ClassifierConfig:
     """Read ``classifier.json``."""
     content = read_json(folder / CLASSIFIER)
     lists = {name: tuple(content[name]) for name in ("labels", "depths")}
-    return ClassifierConfig(**{**content, **lists})
+    search = Search(**content["search"]) if content.get("search") else None
+    return ClassifierConfig(**{**content, **lists, "search": search})

@@ -2,7 +2,7 @@
 
 A search is over once as many texts have ended as there are beams, which is fairseq's rule, and transformers' with
 ``early_stopping``. Texts of different lengths are compared by log-probabilities that a power of the length divides
-(transformers' form of Wu et al. 2016, GNMT, §7). What was written is read anew at every step: nothing is cached.
+(transformers' form of Wu et al. 2016, GNMT, §7).
 """
 
 from __future__ import annotations
@@ -14,10 +14,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-
-from stages.model.transformer import EncoderDecoder, LanguageModel, Memory
-from stages.tokenizer.special import CLS_ID
 
 Step = Callable[[Tensor, Tensor], Tensor]
 """From the row that each text belongs to (texts,) and what is written of it (texts, written) to the logits of the next
@@ -47,54 +43,6 @@ class Hypothesis(NamedTuple):
     row: int
     tokens: tuple[int, ...]
     score: float
-
-
-@torch.no_grad()
-def generate(
-    model: LanguageModel,
-    input_ids: Tensor,
-    attention_mask: Tensor,
-    search: Search,
-    dtype: torch.dtype = torch.float32,
-) -> list[list[int]]:
-    """What a model writes, without the token that ends it: an encoder–decoder of a text, a causal model behind it.
-
-    Args:
-        model: one of these two.
-        input_ids: (batch, length), the texts.
-        attention_mask: (batch, length), 0 at padding, on either side.
-        search: how to look for what is likely.
-        dtype: the type to compute in; probabilities are fp32.
-    """
-    if isinstance(model, EncoderDecoder):
-        step = _decoding(model, input_ids, attention_mask, dtype)
-    else:
-        step = _continuing(model, input_ids, attention_mask, dtype)
-    return beam_search(step, len(input_ids), search)
-
-
-def _decoding(model: EncoderDecoder, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype) -> Step:
-    """The decoder starts from [CLS], as in `stages.pretrain.source_target`."""
-    states = model.model(input_ids, attention_mask, dtype, causal=False)[-1]
-
-    def step(rows: Tensor, written: Tensor) -> Tensor:
-        memory = Memory(states[rows], attention_mask[rows])
-        return model.logits(model.decode(F.pad(written, (1, 0), value=CLS_ID), memory, dtype=dtype)[:, -1])
-
-    return step
-
-
-def _continuing(model: LanguageModel, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype) -> Step:
-    """All padding goes to the left, so that nothing stands between a text and what is written behind it."""
-    order = attention_mask.argsort(dim=1, stable=True)
-    input_ids, attention_mask = input_ids.gather(1, order), attention_mask.gather(1, order)
-
-    def step(rows: Tensor, written: Tensor) -> Tensor:
-        whole = torch.cat([input_ids[rows], written], 1)
-        seen = torch.cat([attention_mask[rows], torch.ones_like(written)], 1)
-        return model.logits(model.model(whole, seen, dtype, causal=True)[-1][:, -1])
-
-    return step
 
 
 def beam_search(step: Step, rows: int, search: Search) -> list[list[int]]:

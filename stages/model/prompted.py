@@ -14,7 +14,7 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
-from stages.model.classifier import ClassifierConfig
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.config import ScoringMode
 from stages.model.transformer import LanguageModel
 

@@ -354,9 +354,35 @@ class Seq2Seq(Transformer):
         dropout: Dropout | None = None,
     ) -> tuple[Tensor, ...]:
         """As a `Transformer`; ``causal`` is whether the encoder, too, is kept from looking ahead."""
+        memory = self.encode(input_ids, attention_mask, dtype, causal=bool(causal), dropout=dropout)
+        return self.decode(input_ids, memory, attention_mask, dtype, depth, dropout=dropout)
+
+    def encode(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+        *,
+        causal: bool = False,
+        dropout: Dropout | None = None,
+    ) -> Memory:
+        """What the decoder reads of a text (batch, length)."""
         embedded = self.embeddings(input_ids.to(self.device), dtype)
-        encoded = self.encoder.run(embedded, attention_mask, causal=bool(causal), dropout=dropout)[-1]
-        memory = Memory(encoded, attention_mask)
+        states = self.encoder.run(embedded, attention_mask, causal=causal, dropout=dropout)
+        return Memory(states[-1], attention_mask)
+
+    def decode(
+        self,
+        input_ids: Tensor,
+        memory: Memory,
+        attention_mask: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+        depth: int | None = None,
+        *,
+        dropout: Dropout | None = None,
+    ) -> tuple[Tensor, ...]:
+        """The decoder's states over a text (batch, length) of its own."""
+        embedded = self.embeddings(input_ids.to(self.device), dtype)
         return self.run(embedded, attention_mask, causal=True, depth=depth, memory=memory, dropout=dropout)
 
 

@@ -21,13 +21,14 @@ from stages.finetune.tasks.base import Family
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
 from stages.model.answerer import Answerer
-from stages.model.classifier import ClassifierConfig
+from stages.model.classifier_config import ClassifierConfig
+from stages.params import Target
 from stages.predict.texts import Unusable, prepare
 from stages.task import Task
 from stages.tokenizer import files as tokenizer_files
 from stages.training import device
 
-LABEL, SCORE, ANSWER, PROBABILITY = "label", "score", "answer", "probability_"
+LABEL, SCORE, ANSWER, TEXT, PROBABILITY = "label", "score", "answer", "generated_text", "probability_"
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ def columns(config: ClassifierConfig) -> list[str]:
         return [ANSWER]
     if config.asked == "token_classification":
         return [LABEL]
+    if config.asked == "generation":
+        return [TEXT]
     return [LABEL, *(PROBABILITY + label for label in config.labels)] if config.labels else [SCORE]
 
 
@@ -149,7 +152,11 @@ def load(folder: Path) -> Answerer:
 def _family(config: ClassifierConfig) -> Family:
     """What outputs mean; how good they are is not asked here, so any metric of the family will do."""
     name = config.asked
-    task = Task(family=name, labels=config.labels, metric=metrics.of(name).names[0], silent=config.silent)
+    target = None
+    if (search := config.search) is not None:
+        target = Target(max_length=search.max_new_tokens, beams=search.beams, length_penalty=search.length_penalty)
+    metric = metrics.of(name).names[0]
+    task = Task(family=name, labels=config.labels, metric=metric, silent=config.silent, target=target)
     return tasks.FAMILIES[name](task)
 
 

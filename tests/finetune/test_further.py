@@ -18,7 +18,8 @@ from stages.corpus.tables import FURTHER
 from stages.finetune import leaderboard
 from stages.finetune.score import score
 from stages.model import classifier
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.config import TransformerConfig
 from stages.model.transformer import Transformer, initialize
 from stages.params import Finetune, Tokenizer

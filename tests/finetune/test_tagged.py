@@ -7,35 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from seqeval.metrics import f1_score
 from tokenizers import Tokenizer
 
-from stages import artifacts, params, paths, task
+from stages import params
 from stages.evaluate import evaluation, runs
-from stages.finetune import files, tagged
+from stages.finetune import tagged
 from stages.finetune.inapplicable import Inapplicable
-from stages.finetune.run import checkpoint_of, finetune, method_of
-from stages.finetune.score import score
 from stages.finetune.tagged import IGNORED, TaggedExamples
 from stages.finetune.tasks.token_classification import TokenClassification
 from stages.finetune.tokenization import Tokenization
-from stages.intermediate.lend import lend
-from stages.model import files as model_files
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel, initialize
 from stages.params import Params
 from stages.predict.predictor import Answer, Predictor
 from stages.task import Task
-from stages.tokenizer import files as tokenizer_files
 from stages.tokenizer import train as tokenizer_training
-from tests.finetune.methods.made import OPTIONS
-from tests.model import checkpoints
-from tests.training.toy import Silent
+from tests.finetune import project
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 FAMILY = TokenClassification(Task(family="token_classification", labels=TAGS, metric="f1"))
@@ -161,77 +153,29 @@ def test_padding_on_either_side_changes_no_answer(causal: bool) -> None:
 ARCHITECTURES = ("encoder", "decoder", "imported")
 
 
-def pretrained(folder: Path, architecture: str) -> None:
-    """A model of 32 dimensions whose weights all matter, with a tokenizer of its own."""
-    if architecture == "imported":
-        words = (*FIRST, *LAST, *PLACES, *WORDS[:-1], "yester", "##day")
-        checkpoints.model("bert", len(words) + 4, max_position_embeddings=64).save_pretrained(folder)
-        checkpoints.tokenizer(words=words).save(str(folder / "tokenizer.json"))
-        return
-    size = tokenizer_files.load(paths.TOKENIZER).get_vocab_size()
-    model = LanguageModel(TransformerConfig(size, 32, 2, 2, 48, architecture == "decoder"))
-    initialize(model, generator := torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
-    model_files.save(folder, model, paths.TOKENIZER)
+PIECES = (*FIRST, *LAST, *PLACES, *WORDS[:-1], "yester", "##day")
+"""What an imported model's tokenizer knows."""
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """A task of names in a temporary project, whose tokenizer cuts most words into pieces."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    for name in ("TASKS", "ENCODED", "PREDICTIONS", "MODELS", "TOKENIZER", "STATE", "INTERMEDIATE"):
-        monkeypatch.setattr(paths, name, tmp_path / name.lower())
-    content = params.load().model_dump()
-    content |= {"engine": {"precision": "fp32", "threads": 1}, "objectives": {"ours": {}}, "seeds": [0]}
-    content |= {"methods": {**OPTIONS, "zero_shot": {}}, "tasks": ["names"]}
-    content["pretrain"]["objectives"] = ["ours"]
-    content["finetune"] |= {"max_train_examples": 200, "max_length": 40, "methods": ["full"]}
-    content["compress"]["compressors"] = []
-    source = {"kind": "file", "path": "names.conll", "label": "tag", "labels": list(TAGS), "tags": True}
-    content["sources"] = {"names": {**source, "tasks": {"names": {}}}}
-    content["data"]["sources"] = ["names"]
-    tokenizer_files.save(trained("wordpiece"), paths.TOKENIZER)
-    paths.task("names").mkdir(parents=True)
-    paths.encoded("names").mkdir(parents=True)
-    artifacts.write_json(paths.task("names") / task.FILE, FAMILY.task.model_dump())
-    for seed, (split, count) in enumerate((("train", 300), ("validation", 80), ("test", 100))):
-        texts, tags = sentences(count, seed)
-        ids = [f"{number:04d}" for number in range(count)]
-        columns = pa.table({"text": texts, "label": tags, "id": ids})
-        pq.write_table(columns, paths.task("names") / f"{split}.parquet")
-    made = params.parse(Params, content, "params.yaml")
-    lend(made)
-    return made
+    """Names in a temporary project, whose tokenizer cuts most words into pieces."""
+    source = {"label": "tag", "labels": list(TAGS), "tags": True}
 
+    def rows(count: int, seed: int) -> project.Columns:
+        return dict(zip(("text", "label"), sentences(count, seed), strict=True))
 
-def tune(settings: Params, method: str) -> tuple[Path, dict[str, float]]:
-    """Tune, write, load and score, as the stage does."""
-    target = paths.finetuned("names", "ours", method, 0)
-    checkpoint = checkpoint_of(settings, "names", "ours", method, 0)
-    tuned = finetune(settings, "names", "ours", method, 0, checkpoint, Silent())
-    files.save(target, tuned, method, method_of(settings, method), paths.pretrained("ours", 0))
-    run = {"objective": "ours", "method": method, "seed": 0, "compressor": "none"}
-    figures = score(
-        files.load(target),
-        torch.float32,
-        settings.finetune,
-        task="names",
-        folder=target,
-        predicted=paths.PREDICTIONS / "finetuned" / "names" / target.name,
-        run={**run, "parameters": 1, "trainable_parameters": tuned.trainable_parameters},
-    )
-    return target, figures
+    few = {"max_train_examples": 300, "max_length": 40}
+    return project.make(tmp_path, monkeypatch, FAMILY.task, source, trained("wordpiece"), rows, **few)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("method", ["frozen", "full", "lora", "prompt"])
 def test_names_are_learnt_and_judged_by_entities(method: str, architecture: str, settings: Params) -> None:
     """By seqeval, of what was written; a head on frozen states finds less than all weights do, but not nothing."""
-    pretrained(paths.pretrained("ours", 0), architecture)
-    folder, figures = tune(settings, method)
-    table = pd.read_parquet(paths.PREDICTIONS / "finetuned" / "names" / folder.name / "predictions.parquet")
+    project.pretrained(architecture, PIECES)
+    _, figures = project.tune(settings, method)
+    table = pd.read_parquet(project.predictions(method))
     assert list(table.columns) == ["id", "label", "prediction"]
     assert table["label"].tolist() == sentences(100, 2)[1]
     found = f1_score([row.split() for row in table["label"]], [row.split() for row in table["prediction"]])
@@ -240,33 +184,33 @@ def test_names_are_learnt_and_judged_by_entities(method: str, architecture: str,
 
 
 def test_it_is_evaluated_with_intervals_and_a_model_that_finds_nothing_is_flagged(settings: Params) -> None:
-    pretrained(paths.pretrained("ours", 0), "encoder")
-    folder, figures = tune(settings, "full")
-    found = evaluation.evaluate(settings, "names", runs.read(settings, "names"))
+    project.pretrained("encoder", PIECES)
+    _, figures = project.tune(settings, "full")
+    found = evaluation.evaluate(settings, "asked", runs.read(settings, "asked"))
     assert (found.metrics, found.metric, found.flags) == (["f1", "precision", "recall", "accuracy"], "f1", [])
     (f1,) = (row for row in found.rows if row.metric == "f1")
     assert f1.value == pytest.approx(figures["test.f1"])
     assert f1.lower is not None
     assert f1.upper is not None
     assert f1.lower < f1.value <= f1.upper
-    file = paths.PREDICTIONS / "finetuned" / "names" / folder.name / "predictions.parquet"
+    file = project.predictions("full")
     table = pd.read_parquet(file)
     table.assign(prediction=[" ".join("O" for _ in row.split()) for row in table["label"]]).to_parquet(file)
-    (flag,) = evaluation.evaluate(settings, "names", runs.read(settings, "names")).flags
+    (flag,) = evaluation.evaluate(settings, "asked", runs.read(settings, "asked")).flags
     assert flag.reason == "predicts O for every word"
 
 
 @pytest.mark.parametrize("architecture", ["encoder", "imported"])
 def test_a_tuned_model_tags_texts(architecture: str, settings: Params) -> None:
     """As many tags as words, those that were scored; of a text that is cut, `O` behind the cut."""
-    pretrained(paths.pretrained("ours", 0), architecture)
-    folder, _ = tune(settings, "full")
+    project.pretrained(architecture, PIECES)
+    folder, _ = project.tune(settings, "full")
     predictor = Predictor(folder)
     texts = sentences(100, 2)[0]
     answers = predictor.answer([[text] for text in [*texts, "anna novak " * 200, ""]], ["text"])
     assert predictor.columns == ["label"]
     said = [answer.values["label"] for answer in answers if isinstance(answer, Answer)]
-    table = pd.read_parquet(paths.PREDICTIONS / "finetuned" / "names" / folder.name / "predictions.parquet")
+    table = pd.read_parquet(project.predictions("full"))
     assert said[:100] == table["prediction"].tolist()
     assert len(said) == 101
     assert isinstance(answers[100], Answer)
@@ -275,6 +219,6 @@ def test_a_tuned_model_tags_texts(architecture: str, settings: Params) -> None:
 
 
 def test_methods_without_tuning_do_not_fit(settings: Params) -> None:
-    pretrained(paths.pretrained("ours", 0), "encoder")
+    project.pretrained("encoder", PIECES)
     with pytest.raises(Inapplicable, match="no classes of a text"):
-        tune(settings, "zero_shot")
+        project.tune(settings, "zero_shot")

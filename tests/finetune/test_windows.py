@@ -7,32 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 
-from stages import artifacts, params, paths, task
+from stages import params
 from stages.evaluate import evaluation, runs
-from stages.finetune import files
 from stages.finetune.inapplicable import Inapplicable
-from stages.finetune.run import checkpoint_of, finetune, method_of
-from stages.finetune.score import score
 from stages.finetune.tasks.question_answering import QuestionAnswering
 from stages.finetune.tokenization import Tokenization
 from stages.finetune.windows import NOWHERE, Windows
-from stages.intermediate.lend import lend
 from stages.params import Params
 from stages.predict.predictor import Answer, Predictor
 from stages.task import Task
-from stages.tokenizer import files as tokenizer_files
 from stages.tokenizer import train as tokenizer_training
-from tests.finetune.methods.made import OPTIONS
-from tests.finetune.test_tagged import ARCHITECTURES, FIRST, LAST, PLACES, WORDS, pretrained
-from tests.model import checkpoints
-from tests.training.toy import Silent
+from tests.finetune import project
+from tests.finetune.test_tagged import ARCHITECTURES, FIRST, LAST, PLACES, WORDS
 
 ALWAYS, SOMETIMES = (
     QuestionAnswering(
@@ -144,67 +135,23 @@ def test_the_surest_pair_of_ends_answers(family: QuestionAnswering) -> None:
 
 @pytest.fixture(params=["always", "sometimes"])
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Params:
-    """A task of questions in a temporary project."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    for name in ("TASKS", "ENCODED", "PREDICTIONS", "MODELS", "TOKENIZER", "STATE", "INTERMEDIATE"):
-        monkeypatch.setattr(paths, name, tmp_path / name.lower())
-    content = params.load().model_dump()
-    content |= {"engine": {"precision": "fp32", "threads": 1}, "objectives": {"ours": {}}, "seeds": [0]}
-    content |= {"methods": {**OPTIONS, "zero_shot": {}}, "tasks": ["asked"]}
-    content["methods"]["full"] = {**OPTIONS["full"], "epochs": 12, "patience": 12}
-    content["pretrain"]["objectives"] = ["ours"]
-    content["finetune"] |= {"max_train_examples": 500, "max_length": 48, "methods": ["full"]}
-    content["compress"]["compressors"] = []
-    source = {"kind": "file", "path": "asked.jsonl", "text": ["question", "context"], "label": "answers"}
-    content["sources"] = {"asked": {**source, "answers": request.param, "tasks": {"asked": {}}}}
-    content["data"]["sources"] = ["asked"]
-    tokenizer_files.save(trained("wordpiece"), paths.TOKENIZER)
-    paths.task("asked").mkdir(parents=True)
-    paths.encoded("asked").mkdir(parents=True)
+    """Questions in a temporary project."""
     family = SOMETIMES if request.param == "sometimes" else ALWAYS
-    artifacts.write_json(paths.task("asked") / task.FILE, family.task.model_dump())
-    for seed, (split, count) in enumerate((("train", 500), ("validation", 80), ("test", 100))):
-        asked, texts, labels = zip(*questions(count, seed, family.task.silent), strict=True)
-        columns = {
-            "text": asked,
-            "text_pair": texts,
-            "label": labels,
-            "id": [f"{number:04d}" for number in range(count)],
-        }
-        pq.write_table(pa.table(columns), paths.task("asked") / f"{split}.parquet")
-    made = params.parse(Params, content, "params.yaml")
-    lend(made)
-    return made
+    source = {"text": ["question", "context"], "label": "answers", "answers": request.param}
+    monkeypatch.setitem(project.OPTIONS, "full", {**project.OPTIONS["full"], "epochs": 12, "patience": 12})
 
+    def rows(count: int, seed: int) -> project.Columns:
+        columns = zip(*questions(count, seed, family.task.silent), strict=True)
+        return dict(zip(("text", "text_pair", "label"), columns, strict=True))
 
-def tune(settings: Params, method: str) -> tuple[Path, dict[str, float]]:
-    """Tune, write, load and score, as the stage does."""
-    target = paths.finetuned("asked", "ours", method, 0)
-    checkpoint = checkpoint_of(settings, "asked", "ours", method, 0)
-    tuned = finetune(settings, "asked", "ours", method, 0, checkpoint, Silent())
-    files.save(target, tuned, method, method_of(settings, method), paths.pretrained("ours", 0))
-    figures = score(
-        files.load(target),
-        torch.float32,
-        settings.finetune,
-        task="asked",
-        folder=target,
-        predicted=paths.PREDICTIONS / "finetuned" / "asked" / target.name,
-        run={"objective": "ours", "method": method, "seed": 0, "compressor": "none", "parameters": 1}
-        | {"trainable_parameters": tuned.trainable_parameters},
-    )
-    return target, figures
+    return project.make(tmp_path, monkeypatch, family.task, source, trained("wordpiece"), rows, max_length=48)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_questions_are_learnt_evaluated_and_answered(architecture: str, settings: Params) -> None:
-    pretrained(base := paths.pretrained("ours", 0), architecture)
-    if architecture == "imported":
-        words = (*FIRST, *LAST, *PLACES, *WORDS, "who", "where")
-        checkpoints.model("bert", len(words) + 4, max_position_embeddings=64).save_pretrained(base)
-        checkpoints.tokenizer(words=words).save(str(base / "tokenizer.json"))
-    folder, figures = tune(settings, "full")
-    table = pd.read_parquet(paths.PREDICTIONS / "finetuned" / "asked" / folder.name / "predictions.parquet")
+    project.pretrained(architecture, (*FIRST, *LAST, *PLACES, *WORDS, "who", "where"))
+    folder, figures = project.tune(settings, "full")
+    table = pd.read_parquet(project.predictions("full"))
     accepted = [json.loads(label) for label in table["label"]]
     said = table["prediction"].tolist()
     right = [answer in given if given else not answer for answer, given in zip(said, accepted, strict=True)]
@@ -220,6 +167,6 @@ def test_questions_are_learnt_evaluated_and_answered(architecture: str, settings
 
 @pytest.mark.parametrize("method", ["frozen", "zero_shot"])
 def test_methods_that_cannot_answer_say_so(method: str, settings: Params) -> None:
-    pretrained(paths.pretrained("ours", 0), "encoder")
+    project.pretrained("encoder")
     with pytest.raises(Inapplicable):
-        tune(settings, method)
+        project.tune(settings, method)

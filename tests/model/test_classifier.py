@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from stages.model import classifier, files
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from tests.model.test_transformer import batch, made
 
 

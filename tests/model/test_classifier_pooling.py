@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stages.model import backbone, classifier, files, imported
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.transformer import EncoderDecoder, Memory
 from stages.params import Pooling
 from tests.model import checkpoints

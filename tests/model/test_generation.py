@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from stages.model import files
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.config import TransformerConfig
-from stages.model.generation import Search, beam_search, generate
-from stages.model.transformer import EncoderDecoder, LanguageModel, Memory, initialize
+from stages.model.generation import Search, beam_search
+from stages.model.generator import Generator
+from stages.model.transformer import EncoderDecoder, LanguageModel, Memory, Seq2Seq, initialize
 from stages.tokenizer.special import CLS_ID, PAD_ID, SEP_ID
 from stages.training.randomness import torch_generator
 
-ARCHITECTURES = ("decoder", "encoder_decoder")
+ARCHITECTURES = ("decoder", "encoder", "encoder_decoder")
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +29,23 @@ def _without_gradients() -> Iterator[None]:
 
 def made(architecture: str, vocabulary: int, seed: int = 0) -> LanguageModel:
     """32 dimensions, weights that are no longer zero where initial ones are; its probabilities are far from even."""
-    causal = architecture == "decoder"
-    config = TransformerConfig(vocabulary, 32, 2, 2, 48, causal, num_decoder_layers=0 if causal else 2)
-    model = LanguageModel(config) if causal else EncoderDecoder(config)
+    pair = architecture == "encoder_decoder"
+    config = TransformerConfig(vocabulary, 32, 2, 2, 48, architecture == "decoder", num_decoder_layers=2 * pair)
+    model = EncoderDecoder(config) if pair else LanguageModel(config)
     generator = torch_generator(seed, "weights")
     initialize(model, generator)
     for parameter in model.parameters():
         parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
     return model.eval()
+
+
+def generate(model: LanguageModel, ids: torch.Tensor, mask: torch.Tensor, search: Search) -> list[list[int]]:
+    return generator(model).generate(ids, mask, search)
+
+
+def generator(model: LanguageModel) -> Generator:
+    stack = Seq2Seq.of(model) if isinstance(model, EncoderDecoder) else model.model
+    return Generator(stack, model.head, ClassifierConfig((), (), 512, "last", family="generation")).eval()
 
 
 def texts(vocabulary: int, lengths: list[int]) -> list[torch.Tensor]:
@@ -55,7 +66,11 @@ def log_probability(model: LanguageModel, text: torch.Tensor, written: tuple[int
         shifted = torch.cat([torch.tensor([[CLS_ID]]), targets[:, :-1]], 1)
         hidden = model.decode(shifted, Memory(model.model(text[None])[-1], None))
     else:
-        hidden = model.model(torch.cat([text[None], targets[:, :-1]], 1))[-1][:, len(text) - 1 :]
+        whole = torch.cat([text[None], targets[:, :-1]], 1)
+        seen = torch.ones(whole.shape[1], whole.shape[1]).tril()
+        if not model.config.causal:  # the text is seen as a whole
+            seen[:, : len(text)] = 1
+        hidden = model.model(whole, seen[None])[-1][:, len(text) - 1 :]
     return float(model.logits(hidden).log_softmax(-1).gather(2, targets[..., None]).sum())
 
 
@@ -94,6 +109,19 @@ def test_one_beam_takes_the_likeliest_token_at_every_step(architecture: str) -> 
             written += (likeliest(model, row, written),)
         expected.append([token for token in written if token != SEP_ID])
     assert generate(model, *padded(rows, "right"), Search(SEP_ID, 12)) == expected
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_is_taught_is_what_is_searched_by(architecture: str, side: str) -> None:
+    """The logits under the targets give each of them, whatever its length, the probability that the search gives it."""
+    model, rows = made(architecture, 12, 2), texts(12, [3, 9, 6])
+    targets = [(5, 7, SEP_ID), (4, SEP_ID), (9, 9, 5, 6, SEP_ID)]
+    labels = torch.nn.utils.rnn.pad_sequence([torch.tensor(one) for one in targets], True, -100)
+    found = generator(model)(*padded(rows, side), labels).log_softmax(-1)
+    for row, (text, target) in enumerate(zip(rows, targets, strict=True)):
+        ours = sum(float(found[row, place, token]) for place, token in enumerate(target))
+        assert ours == pytest.approx(log_probability(model, text, target), abs=1e-4)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from stages import artifacts
 from stages.errors import StageError
 from stages.model import backbone, classifier, files, imported
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.imported import Imported
 from stages.model.transformer import Transformer
 from tests.model import checkpoints

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from stages.model.classifier import ClassifierConfig
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.config import ScoringMode, TransformerConfig
 from stages.model.prompted import TEXT, TEXT_PAIR, WORD, Prompt, Prompted
 from stages.model.transformer import LanguageModel, initialize

@@ -11,7 +11,8 @@ from stages import params
 from stages.compress import files as compressed_files
 from stages.compress.methods.int8_dynamic import Int8Dynamic
 from stages.model import backbone, classifier, files
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel, initialize
 from stages.tokenizer import files as tokenizer_files

@@ -18,8 +18,8 @@ from stages.errors import StageError
 from stages.finetune.methods.gradient import Share
 from stages.finetune.methods.injected import Injected, targets
 from stages.model.backbone import Backbone
-from stages.model.classifier import Classifier
 from stages.model.parts import linear_maps
+from stages.model.tunable import Tunable
 from stages.training.loss import Term
 from stages.training.optimizer import Optimizers
 
@@ -74,7 +74,7 @@ class AdaLora(Injected):
             **targets(backbone, linear_maps(backbone)),
         )
 
-    def penalties(self, model: Classifier) -> Mapping[str, Term]:
+    def penalties(self, model: Tunable) -> Mapping[str, Term]:
         """‖PᵀP − I‖ and ‖QQᵀ − I‖, the mean over all maps."""
         named = list(model.named_parameters())
         grams = [parameter @ parameter.T for name, parameter in named if ".lora_A." in name]
@@ -82,7 +82,7 @@ class AdaLora(Injected):
         norms = [torch.linalg.norm(gram - torch.eye(len(gram), device=gram.device)) for gram in grams]
         return {"orthogonality": Term(torch.stack(norms).sum(), len(norms), self.options.orthogonality)}
 
-    def optimizers(self, model: Classifier, learning_rate: float, steps: int) -> Optimizers:
+    def optimizers(self, model: Tunable, learning_rate: float, steps: int) -> Optimizers:
         made = super().optimizers(model, learning_rate, steps)
         allocation = Allocation(model, self.config(model.transformer, steps))
         made.parts[0].register_step_post_hook(allocation)

@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from stages.finetune.methods.gradient import Gradient, only
-from stages.model.classifier import Classifier
 from stages.model.parts import maps
+from stages.model.tunable import Tunable
 from stages.training import randomness
 
 STD = 0.01
@@ -30,7 +30,7 @@ class Adapter(Gradient):
         placement: Literal["houlsby", "pfeiffer"]
         bottleneck: Annotated[int, Field(ge=1)]
 
-    def attach(self, model: Classifier, seed: int) -> None:
+    def attach(self, model: Tunable, seed: int) -> None:
         generator = randomness.torch_generator(seed, "finetune-attach")
         for layer in maps(model.transformer):
             both = (layer.attention, layer.feedforward)
@@ -38,10 +38,10 @@ class Adapter(Gradient):
                 place = f"transformer.{name}"
                 model.set_submodule(place, Adapted(model.get_submodule(place), self.options.bottleneck, generator))
 
-    def prepare(self, model: Classifier) -> None:
+    def prepare(self, model: Tunable) -> None:
         only(model, [name for name, _ in model.named_parameters() if ".bottleneck." in name])
 
-    def merge(self, model: Classifier) -> bool:
+    def merge(self, model: Tunable) -> bool:
         return False
 
 

@@ -14,7 +14,8 @@ from stages.finetune.examples import Examples
 from stages.finetune.tasks.base import Family
 from stages.model.answerer import Answerer
 from stages.model.backbone import Backbone
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier_config import ClassifierConfig
+from stages.model.tunable import Tunable
 from stages.params import Pooling
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Observer
@@ -49,6 +50,7 @@ class Job:
             self.pooling,
             family=task.family,
             silent=task.silent,
+            search=self.family.search,
         )
 
 
@@ -90,13 +92,13 @@ class Method(ABC):
             Inapplicable: what was pre-trained cannot do what the method asks of it.
         """
 
-    def attach(self, model: Classifier, seed: int) -> None:  # noqa: B027 - most methods add nothing
+    def attach(self, model: Tunable, seed: int) -> None:  # noqa: B027 - most methods add nothing
         """Add to a model what the method trains beside the model's own weights, drawn from ``seed``.
 
         Raises:
             StageError: the model's architecture has no place for it.
         """
 
-    def merge(self, model: Classifier) -> bool:
+    def merge(self, model: Tunable) -> bool:
         """Fold what was attached into the model's own weights; False where no weights can say the same."""
         return True

@@ -21,7 +21,7 @@ class Frozen(Method):
 
     def fit(self, transformer: Backbone, job: Job) -> Tuned:
         if not job.family.probed:
-            raise Inapplicable("no regression on single tokens tells where an answer begins and ends")
+            raise Inapplicable("no regression on the states of single tokens gives an answer of this kind")
         config = job.reading(transformer)
         reader = Classifier(transformer, config).eval()
         train, validation = (probe.read(reader, job.family, part, job.dtype) for part in (job.train, job.validation))

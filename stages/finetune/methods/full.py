@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.finetune.methods.gradient import Gradient
-from stages.model.classifier import Classifier
+from stages.model.tunable import Tunable
 
 
 class Full(Gradient):
@@ -14,5 +14,5 @@ class Full(Gradient):
 
     whole = True
 
-    def prepare(self, model: Classifier) -> None:
-        model.transformer.shrink_embeddings()
+    def prepare(self, model: Tunable) -> None:
+        model.shrink_embeddings()

@@ -17,19 +17,24 @@ from torch import nn
 
 from stages import params
 from stages.errors import StageError
+from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.methods import probe
 from stages.finetune.methods.base import Job, Method, Tuned
 from stages.finetune.workload import Finetuning, Regime
+from stages.model import files
 from stages.model.backbone import Backbone
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
+from stages.model.generator import Generator
 from stages.model.imported import Imported
 from stages.model.transformer import Transformer
+from stages.model.tunable import Tunable
 from stages.training import randomness
 from stages.training.loop import Plan, train
 from stages.training.loss import Term
 from stages.training.optimizer import Group, Optimizers, grouped
 
-HEAD = ("classifier.", "pooler.")
+HEAD = ("classifier.", "pooler.", "head.")
 """What stands on the transformer."""
 
 HEAD_STD = 0.02
@@ -77,21 +82,33 @@ class Gradient(Method):
 
     def fit(self, transformer: Backbone, job: Job) -> Tuned:
         self._check(job)
-        model = Classifier(transformer, self._config(transformer, job)).eval()
+        model = self._model(transformer, job).eval()
         is_own = isinstance(transformer, Transformer)
         learning_rate = self.options.learning_rate if is_own else self.options.imported_learning_rate
         self.attach(model, job.seed)
         self.prepare(model)
-        if self.options.head == "drawn":
-            _draw(model, job.seed)
-        elif job.family.probed:
-            _probe(model, job)
+        if isinstance(model, Classifier):
+            self._begin(model, job)
         workload = Finetuning(model, job, self._regime(model))
         optimizers = self.optimizers(model, learning_rate, self.options.epochs * workload.steps_per_epoch)
         curve = train(workload, optimizers, self._plan(workload.steps_per_epoch), job.checkpoint, job.observer)
         trained = _trained(model)
         names = None if self.whole else frozenset(name for name, _ in trained)
         return Tuned(model, sum(parameter.numel() for _, parameter in trained), curve, names)
+
+    def _model(self, transformer: Backbone, job: Job) -> Tunable:
+        if not job.family.writes:
+            return Classifier(transformer, self._config(transformer, job))
+        if not isinstance(transformer, Transformer):
+            raise Inapplicable("checkpoints that were trained elsewhere are not taught to write texts here")
+        return Generator(transformer, files.load(job.pretrained).head.to(transformer.device), job.reading(transformer))
+
+    def _begin(self, model: Classifier, job: Job) -> None:
+        """Give the model the head that it begins with."""
+        if self.options.head == "drawn":
+            _draw(model, job.seed)
+        elif job.family.probed:
+            _probe(model, job)
 
     def _config(self, transformer: Backbone, job: Job) -> ClassifierConfig:
         config = job.reading(transformer)
@@ -101,22 +118,22 @@ class Gradient(Method):
         through_it = has_pooler and job.pooling == "first"
         return replace(config, depths=config.depths[-1:], finish="pooler" if through_it else "none")
 
-    def prepare(self, model: Classifier) -> None:
+    def prepare(self, model: Tunable) -> None:
         """Leave only those parameters to be trained that the method trains; all of them unless overridden."""
 
     def decays(self, name: str, parameter: nn.Parameter) -> bool:
         """Whether weight decay pulls at a parameter; not at norms and biases."""
         return parameter.ndim >= 2
 
-    def factors(self, model: Classifier) -> Mapping[str, float]:
+    def factors(self, model: Tunable) -> Mapping[str, float]:
         """What the learning rate of a parameter is multiplied by; of those that are not named, 1."""
         return {}
 
-    def penalties(self, model: Classifier) -> Mapping[str, Term]:
+    def penalties(self, model: Tunable) -> Mapping[str, Term]:
         """What is minimised beside the task's loss."""
         return {}
 
-    def optimizers(self, model: Classifier, learning_rate: float, steps: int) -> Optimizers:
+    def optimizers(self, model: Tunable, learning_rate: float, steps: int) -> Optimizers:
         """What steps the parameters, ``steps`` times."""
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         factors = self.factors(model)
@@ -132,7 +149,7 @@ class Gradient(Method):
                 "scores, which have no classes to share with: set it to 0"
             )
 
-    def _regime(self, model: Classifier) -> Regime:
+    def _regime(self, model: Tunable) -> Regime:
         return Regime(
             batch_size=self.options.batch_size,
             parts=self.options.gradient_accumulation,
@@ -155,14 +172,14 @@ class Gradient(Method):
         )
 
 
-def only(model: Classifier, names: Iterable[str]) -> None:
+def only(model: Tunable, names: Iterable[str]) -> None:
     """Leave the head to be trained and, of all else, just the parameters of these names."""
     chosen = set(names)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in chosen or name.startswith(HEAD))
 
 
-def _trained(model: Classifier) -> list[tuple[str, nn.Parameter]]:
+def _trained(model: Tunable) -> list[tuple[str, nn.Parameter]]:
     return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 

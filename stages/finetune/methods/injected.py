@@ -13,7 +13,7 @@ from torch import nn
 
 from stages.finetune.methods.gradient import Gradient, only
 from stages.model.backbone import Backbone
-from stages.model.classifier import Classifier
+from stages.model.tunable import Tunable
 from stages.training import randomness
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ class Injected(Gradient):
     def config(self, backbone: Backbone) -> PeftConfig:
         """What PEFT is to inject, and where."""
 
-    def attach(self, model: Classifier, seed: int) -> None:
+    def attach(self, model: Tunable, seed: int) -> None:
         from peft import inject_adapter_in_model
 
         assert isinstance(model.transformer, nn.Module)
         with randomness.drawing(seed, "finetune-attach"):
             inject_adapter_in_model(self.config(model.transformer), model.transformer)
 
-    def prepare(self, model: Classifier) -> None:
+    def prepare(self, model: Tunable) -> None:
         only(model, [name for name, parameter in model.named_parameters() if parameter.requires_grad])
 
-    def merge(self, model: Classifier) -> bool:
+    def merge(self, model: Tunable) -> bool:
         from peft.tuners.tuners_utils import BaseTunerLayer
 
         wrapped = {name: module for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}

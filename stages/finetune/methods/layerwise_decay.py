@@ -9,8 +9,8 @@ from pydantic import Field
 
 from stages.finetune.methods.full import Full
 from stages.finetune.methods.gradient import HEAD
-from stages.model.classifier import Classifier
 from stages.model.parts import parts
+from stages.model.tunable import Tunable
 
 
 class LayerwiseDecay(Full):
@@ -21,7 +21,7 @@ class LayerwiseDecay(Full):
 
         layer_decay: Annotated[float, Field(gt=0, le=1)]
 
-    def factors(self, model: Classifier) -> Mapping[str, float]:
+    def factors(self, model: Tunable) -> Mapping[str, float]:
         """Embeddings, and what else is no layer's own, are one step below the first layer."""
         found = parts(model.transformer)
         above = (*HEAD, *(f"transformer.{name}." for name in found.final))

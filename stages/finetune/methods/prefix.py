@@ -16,10 +16,10 @@ from torch.nn import functional as F
 
 from stages.errors import StageError
 from stages.finetune.methods.gradient import Gradient, only
-from stages.model.classifier import Classifier
 from stages.model.imported import Imported
 from stages.model.parts import Maps, maps
 from stages.model.transformer import Attention, Transformer, attend
+from stages.model.tunable import Tunable
 from stages.training import randomness
 
 KIND = "prefixed"
@@ -34,7 +34,7 @@ class Prefix(Gradient):
 
         prefix_length: Annotated[int, Field(ge=1)]
 
-    def attach(self, model: Classifier, seed: int) -> None:
+    def attach(self, model: Tunable, seed: int) -> None:
         with randomness.drawing(seed, "finetune-attach"):
             if isinstance(model.transformer, Transformer):
                 self._replace(model.transformer)
@@ -67,10 +67,10 @@ class Prefix(Gradient):
             prefix = KeysValues(self.options.prefix_length, width).to(backbone.device)
             backbone.get_submodule(layer.key_value[0].rpartition(".")[0]).add_module("prefix", prefix)
 
-    def prepare(self, model: Classifier) -> None:
+    def prepare(self, model: Tunable) -> None:
         only(model, [name for name, _ in model.named_parameters() if ".prefix." in name])
 
-    def merge(self, model: Classifier) -> bool:
+    def merge(self, model: Tunable) -> bool:
         return False
 
 

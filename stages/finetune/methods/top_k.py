@@ -8,8 +8,8 @@ from pydantic import Field
 
 from stages.errors import StageError
 from stages.finetune.methods.gradient import Gradient, only
-from stages.model.classifier import Classifier
 from stages.model.parts import parts
+from stages.model.tunable import Tunable
 
 
 class TopK(Gradient):
@@ -20,7 +20,7 @@ class TopK(Gradient):
 
         k: Annotated[int, Field(ge=1)]
 
-    def prepare(self, model: Classifier) -> None:
+    def prepare(self, model: Tunable) -> None:
         found = parts(model.transformer)
         if self.options.k > len(found.layers):
             raise StageError(

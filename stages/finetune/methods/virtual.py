@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.methods.gradient import Gradient, only
 from stages.model.backbone import Backbone
-from stages.model.classifier import Classifier
 from stages.model.dropout import Dropout
+from stages.model.generator import Generator
 from stages.model.imported import Imported
 from stages.model.transformer import Transformer
+from stages.model.tunable import Tunable
 from stages.training import randomness
 
 
@@ -37,16 +38,18 @@ class Virtual(Gradient):
     def encoder(self, table: nn.Embedding) -> nn.Module:
         """What makes rows like those of ``table`` of the numbers of virtual tokens."""
 
-    def attach(self, model: Classifier, seed: int) -> None:
+    def attach(self, model: Tunable, seed: int) -> None:
+        if isinstance(model, Generator):
+            raise Inapplicable("virtual tokens stand before texts that are read, and this model writes")
         name, table = _table(model.transformer)
         with randomness.drawing(seed, "finetune-attach"):
             encoder = self.encoder(table).to(table.weight.device)
         model.transformer = Prepended(model.transformer, name, encoder, self.virtual_tokens)
 
-    def prepare(self, model: Classifier) -> None:
+    def prepare(self, model: Tunable) -> None:
         only(model, [name for name, _ in model.named_parameters() if name.startswith("transformer.encoder.")])
 
-    def merge(self, model: Classifier) -> bool:
+    def merge(self, model: Tunable) -> bool:
         return False
 
 

@@ -6,6 +6,7 @@ from stages import task
 from stages.errors import StageError
 from stages.finetune.tasks.base import Family
 from stages.finetune.tasks.classification import Classification
+from stages.finetune.tasks.generation import Generation
 from stages.finetune.tasks.question_answering import QuestionAnswering
 from stages.finetune.tasks.regression import Regression
 from stages.finetune.tasks.token_classification import TokenClassification
@@ -16,6 +17,7 @@ FAMILIES: dict[str, type[Family]] = {
     "regression": Regression,
     "token_classification": TokenClassification,
     "question_answering": QuestionAnswering,
+    "generation": Generation,
 }
 
 

@@ -17,7 +17,9 @@ from stages.finetune import examples
 from stages.finetune.examples import Batch, Examples
 from stages.finetune.tokenization import Tokenization
 from stages.metrics.base import Answers
-from stages.params import Finetune
+from stages.model.dropout import Dropout
+from stages.model.generation import Search
+from stages.params import Finetune, Pooling
 from stages.task import Task
 
 
@@ -37,6 +39,9 @@ class Family(ABC):
     probed: ClassVar[bool] = True
     """Whether a regression on what a model makes of its tokens, or of the text, is the best linear head."""
 
+    writes: ClassVar[bool] = False
+    """Whether answers are texts that a model writes."""
+
     def __init__(self, task: Task) -> None:
         self.task = task
 
@@ -54,6 +59,15 @@ class Family(ABC):
         """All of a further set: see `stages.finetune.examples.further`."""
         return examples.further(task, name, tokenization)
 
+    def pooling(self, settings: Finetune) -> Pooling:
+        """What a text's states become one by."""
+        return settings.pools if self.pooled else "none"
+
+    @property
+    def search(self) -> Search | None:
+        """How texts are looked for that are written in answer."""
+        return None
+
     @property
     def outputs(self) -> int:
         """How many numbers a model gives for an example."""
@@ -65,6 +79,11 @@ class Family(ABC):
         store = token_store.collect(((one.ids, 0) for one in encodings), np.zeros(len(rows), dtype=np.int64))
         return Examples(store, np.arange(len(rows)), tokenization.max_length, tokenization.pad_id)
 
+    def total(self, model: Any, batch: Batch, dtype: torch.dtype, dropout: Dropout, smoothing: float) -> Tensor:
+        """The loss of a model that is trained, summed over what `Examples.weight` counts."""
+        outputs = model(batch.input_ids, batch.attention_mask, dtype, dropout)
+        return self.loss(outputs, batch.labels.to(outputs.device), smoothing)
+
     @abstractmethod
     def loss(self, outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         """Summed over examples, from outputs (examples, outputs) and labels (examples,).
@@ -75,6 +94,10 @@ class Family(ABC):
     @abstractmethod
     def scores(self, outputs: Tensor) -> Tensor:
         """What the outputs say, (examples, outputs): probabilities of classes, or the score itself."""
+
+    def answers(self, model: Any, batch: Batch, dtype: torch.dtype) -> NDArray[Any]:
+        """What a model says of a batch, an entry an example."""
+        return self.read(model(batch.input_ids, batch.attention_mask, dtype).float(), batch)
 
     def read(self, outputs: Tensor, batch: Batch) -> NDArray[Any]:
         """What a batch's outputs say, an entry an example."""

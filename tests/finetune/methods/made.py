@@ -10,7 +10,8 @@ import torch
 from stages.finetune.methods import METHODS
 from stages.finetune.methods.base import Job, Method
 from stages.model import backbone, files
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel, initialize
 from tests.finetune.made import LENGTH, TASK, VOCABULARY, job

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stages.errors import StageError
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.imported import Imported
 from tests.finetune.made import LENGTH, TASK, backbone
 from tests.finetune.methods.made import method

@@ -10,7 +10,8 @@ import torch
 from stages.finetune.methods.probe import read
 from stages.finetune.predict import scores
 from stages.finetune.tasks.classification import INVERSE_PENALTIES
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from tests.finetune.made import CLASSES, LENGTH, TASK, backbone, examples, job
 from tests.finetune.methods.made import method
 

@@ -13,7 +13,8 @@ from stages.finetune.examples import Examples
 from stages.finetune.methods.probe import read
 from stages.finetune.predict import Scorer, scores
 from stages.finetune.tasks.classification import INVERSE_PENALTIES
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from tests.finetune.made import ARCHITECTURES, CLASSES, LENGTH, TASK, backbone, examples, job
 from tests.finetune.methods.made import RATES, method
 

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from stages.errors import StageError
 from stages.finetune.workload import Finetuning, Regime
-from stages.model.classifier import Classifier, ClassifierConfig
+from stages.model.classifier import Classifier
+from stages.model.classifier_config import ClassifierConfig
 from stages.model.dropout import Dropout
 from stages.training import loop
 from stages.training.optimizer import MOMENTUM
