@@ -37,11 +37,6 @@ def are_hidden(column: pa.Array) -> bool:
     return column.null_count == len(column)
 
 
-def texts(label: str) -> str:
-    """The answers alone, as `stages.metrics` wants them: a JSON list."""
-    return json.dumps([answer for answer, _ in json.loads(label)], ensure_ascii=False)
-
-
 def _located(value: Any, raw: str, cleaned: str) -> list[tuple[str, int]]:
     return list(dict.fromkeys(_find(clean(answer), start, raw, cleaned) for answer, start in _given(value)))
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from stages import paths, token_store
-from stages.corpus import answers
 from stages.corpus.tables import TEXT_COLUMNS
 from stages.finetune.examples import Batch, Examples
 from stages.finetune.tokenization import Tokenization
@@ -70,7 +69,7 @@ class Windows(Examples):
         count = len(self._windows)
         store = token_store.collect(((window.ids, 0) for window in self._windows), np.zeros(count, dtype=np.int64))
         super().__init__(store, np.arange(count), how.max_length, how.pad_id)
-        self.labels = np.array([answers.texts(label) for label in labels], dtype=np.object_)
+        self.labels = np.array([_accepted(label) for label in labels], dtype=np.object_)
 
     def batch(self, places: NDArray[np.int64]) -> Batch:
         ids, real = self.padded(places)
@@ -96,6 +95,11 @@ class Windows(Examples):
                 best[window.owner] = sure, self._texts[window.owner][start:end]
         said = [answer if sure > none else "" for (sure, answer), none in zip(best, silence, strict=True)]
         return np.array(said, dtype=np.object_)
+
+
+def _accepted(label: str) -> str:
+    """The answers alone, as `stages.metrics` wants them: a JSON list."""
+    return json.dumps([answer for answer, _ in json.loads(label)], ensure_ascii=False)
 
 
 def _windows(owner: int, question: str, text: str, label: str, tokenizer: Tokenizer, length: int) -> list[Window]:
