@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stages import metrics, paths
 from stages.errors import StageError
@@ -244,7 +244,10 @@ class PypiSource(_Source):
 
 
 class HubSource(_Source):
-    """A dataset of the hub, or a local folder of parquet with the same layout."""
+    """A dataset of the hub, or a local folder of parquet with the same layout.
+
+    An ``id`` may name variables of the environment (``$GLUE``).
+    """
 
     kind: Literal["hub"]
     id: str
@@ -430,10 +433,31 @@ class Evaluate(Section):
     bootstrap: Annotated[int, Field(ge=100)]
 
 
+class Resources(Section):
+    """What a stage is given while it runs: of no stage's own parameters, for it changes nothing that is made.
+
+    ``gpus`` asks for nothing where there is none, and ``cpus`` for all where there are fewer. A stage that takes more
+    than ``memory`` (``4GB``) or ``minutes`` is ended.
+    """
+
+    gpus: Annotated[int, Field(ge=0)] = 0
+    cpus: Annotated[int, Field(ge=1)] = 1
+    memory: Annotated[ByteSize, Field(gt=0)] | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = None
+
+    @field_validator("gpus")
+    @classmethod
+    def _is_one_process(cls, gpus: int) -> int:
+        if gpus > 1:
+            raise ValueError("a stage computes in one process, on one GPU: let several stages run at a time instead")
+        return gpus
+
+
 class Params(Section):
     """The whole of `params.yaml`."""
 
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    resources: dict[str, Resources] = {}
     engine: Engine
     data: Data
     tokenizer: Tokenizer
@@ -444,7 +468,7 @@ class Params(Section):
     finetune: Finetune
     methods: dict[Name, dict[str, Any]]
     compress: Compress
-    compressors: dict[Name, dict[str, Any]]
+    compressors: dict[Name, dict[str, Any] | Annotated[list[str | dict[str, Any]], Field(min_length=1)]]
     evaluate: Evaluate
     zero_shot: ZeroShot = ZeroShot()
     sources: dict[Name, Source]

@@ -218,8 +218,16 @@ def test_hub_with_a_local_folder(hub_folder: Path, tmp_path: Path) -> None:
     assert read(tmp_path / "out") == {"train": expected, "unsupervised": expected}
 
 
+def test_a_hub_id_may_name_a_variable(hub_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", str(hub_folder.parent))
+    entry = source("hub", id=f"$PLACE/{hub_folder.name}", config="plain_text", splits=["train"])
+    download("s", entry, tmp_path / "raw")
+    assert (tmp_path / "raw" / "train.parquet").is_file()
+
+
 def test_hub_errors(hub_folder: Path, tmp_path: Path) -> None:
     local = {"id": str(hub_folder), "config": "plain_text"}
+    assert_fails(source("hub", id="$NOWHERE/here"), tmp_path / "raw", "no such variable in the environment: set it")
     assert_fails(source("hub", **local, splits=["test"]), tmp_path / "raw", "no split test; it has train")
     assert_fails(source("hub", **local, text=["review"]), tmp_path / "raw", "column review is missing")
     assert_fails(source("hub", **local, label="stars"), tmp_path / "raw", "column stars is missing; .* has text, label")
