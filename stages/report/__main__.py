@@ -2,7 +2,8 @@
 
     python -m stages.report
 
-Reads data/metrics and data/curves; writes reports/report.md, reports/results.csv and reports/figures.
+Reads data/metrics and data/curves; writes reports/index.html to look at, reports/report.md for git hosts with its
+figures, and reports/results.csv for programs. What cannot be read is named on the page; the rest is shown.
 """
 
 from __future__ import annotations
@@ -17,20 +18,24 @@ def main(argv: Sequence[str] | None) -> None:
     command.parser("stages.report", __doc__).parse_args(argv)
     settings = params.load()
 
-    page, table, figures = (paths.REPORTS / name for name in ("report.md", "results.csv", "figures"))
+    pages = [paths.REPORTS / name for name in ("index.html", "report.md", "results.csv")]
+    figures, tables = paths.REPORTS / "figures", paths.REPORTS / "tables"
     with tracking.run(
         kind="report",
         name="report",
         params={"seeds": settings.seeds, "tasks": settings.tasks, "objectives": settings.pretrain.objectives},
         tags={},
         inputs=[paths.METRICS, paths.CURVES],
-        outputs=[page, table, figures],
+        outputs=[*pages, figures, tables],
     ) as run:
         from stages.report import inputs
         from stages.report.build import build
 
-        build(inputs.read(settings), paths.REPORTS)
-        for file in (page, table, *sorted(figures.iterdir())):
+        found = inputs.read(settings)
+        build(found, paths.REPORTS)
+        for problem in found.problems:
+            print(f"not shown in the report: {problem}")
+        for file in (*pages, *sorted(figures.iterdir())):
             run.artifact(file)
 
 

@@ -12,6 +12,8 @@ from stages.report.standings import Standing
 
 def headline(standings: list[Standing]) -> str:
     """Who leads how often, over all tasks and tuning methods."""
+    if not standings:
+        return "Nothing was evaluated."
     wins = Counter(standing.winner for standing in standings if standing.winner)
     of = f"{len(standings)} combination{'s' if len(standings) > 1 else ''} of task and tuning method"
     if not wins:

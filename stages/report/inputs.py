@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, Field, FiniteFloat
 
@@ -49,6 +50,7 @@ class Point(_Figures):
 
     phase: int
     flops: int
+    tokens: int
     loss: FiniteFloat
 
 
@@ -79,46 +81,72 @@ class Tokenizer(_Figures):
     vocab_size: int
 
 
-T = TypeVar("T", bound=Section)
+T = TypeVar("T")
+S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything, in the order of `params.yaml`."""
+    """Everything that could be read, in the order of `params.yaml`.
+
+    Attributes:
+        problems: what could not be, and why; the rest is as if the runs behind it had never been listed.
+    """
 
     params: Params
     evaluations: list[Evaluation]
     pretraining: list[Pretraining]
     curves: dict[tuple[str, int], list[Point]]
-    split: Split
-    tokenizer: Tokenizer
+    split: Split | None
+    tokenizer: Tokenizer | None
     zero_shot: list[ZeroShot]
+    problems: list[str] = field(default_factory=list)
 
 
 def read(params: Params) -> Inputs:
-    """Read all metrics.
-
-    Raises:
-        StageError: a file is missing, damaged, holds what is not a number, or was made with other
-            parameters.
-    """
-    runs = list(product(params.pretrain.objectives, params.seeds))
+    """Read all metrics: those that are missing, damaged, no numbers, or of other parameters, are problems."""
+    runs, problems = list(product(params.pretrain.objectives, params.seeds)), Problems()
+    sources = [(source, run) for source in params.zero_shot.sources for run in runs]
     return Inputs(
         params=params,
-        evaluations=[_evaluation(params, task) for task in params.tasks],
-        pretraining=[_figures(Pretraining, paths.METRICS / "pretrain" / "{}-{}.json".format(*run)) for run in runs],
-        curves={run: _curve(paths.CURVES / "pretrain" / "{}-{}.csv".format(*run)) for run in runs},
-        split=_figures(Split, paths.METRICS / "split.json"),
-        tokenizer=_figures(Tokenizer, paths.METRICS / "tokenizer.json"),
-        zero_shot=[
-            _figures(ZeroShot, paths.METRICS / "zero_shot" / source / "{}-{}.json".format(*run))
-            for source in params.zero_shot.sources
-            for run in runs
-        ],
+        evaluations=problems.without(_evaluation, [(params, task) for task in params.tasks]),
+        pretraining=problems.without(_pretraining, runs),
+        curves={run: curve for run in runs if (curve := problems.attempt(_curve, *run)) is not None},
+        split=problems.attempt(_figures, Split, paths.METRICS / "split.json"),
+        tokenizer=problems.attempt(_figures, Tokenizer, paths.METRICS / "tokenizer.json"),
+        zero_shot=problems.without(_zero_shot, [(source, *run) for source, run in sources]),
+        problems=problems.found,
     )
 
 
-def _figures(schema: type[T], path: Path) -> T:
+class Problems:
+    """What goes wrong in reading one file keeps none of the others from being read."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def attempt(self, read: Callable[..., T], *arguments: Any) -> T | None:
+        """What ``read`` gives; None, with a problem more, if it cannot. No problem tells where the project lies."""
+        try:
+            return read(*arguments)
+        except StageError as error:
+            self.found.append(str(error).replace(f"{paths.ROOT}/", ""))
+            return None
+
+    def without(self, read: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> list[T]:
+        """What ``read`` gives for each of several arguments, where it can."""
+        return [found for call in calls if (found := self.attempt(read, *call)) is not None]
+
+
+def _pretraining(objective: str, seed: int) -> Pretraining:
+    return _figures(Pretraining, paths.METRICS / "pretrain" / f"{objective}-{seed}.json")
+
+
+def _zero_shot(source: str, objective: str, seed: int) -> ZeroShot:
+    return _figures(ZeroShot, paths.METRICS / "zero_shot" / source / f"{objective}-{seed}.json")
+
+
+def _figures(schema: type[S], path: Path) -> S:
     return parse(schema, artifacts.read_json(path), str(path))
 
 
@@ -134,8 +162,9 @@ def _evaluation(params: Params, task: str) -> Evaluation:
     return evaluation
 
 
-def _curve(path: Path) -> list[Point]:
+def _curve(objective: str, seed: int) -> list[Point]:
     """All evaluations; none of a checkpoint that was taken as it is, whose curve has no losses."""
+    path = paths.CURVES / "pretrain" / f"{objective}-{seed}.csv"
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,23 @@ from stages.report import answer, formats
 from stages.report.inputs import Inputs
 from stages.report.results import Results
 from stages.report.standings import standing
-from stages.report.tables import compression, continual, differences, models, pretraining, scores, texts, zero_shot
+from stages.report.tables import (
+    Table,
+    compression,
+    continual,
+    differences,
+    models,
+    pretraining,
+    scores,
+    texts,
+    zero_shot,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(inputs: Inputs, results: Results) -> str:
-    """The page as markdown."""
+def render(content: Mapping[str, Any]) -> str:
+    """The page as markdown, from what `content` gives."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -29,10 +40,11 @@ def render(inputs: Inputs, results: Results) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.md.j2").render(_content(inputs, results))
+    return environment.get_template("report.md.j2").render(content)
 
 
-def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
+def content(inputs: Inputs, results: Results) -> dict[str, Any]:
+    """All that the page says, by the names that its template has for it."""
     params = inputs.params
     standings = [
         found
@@ -57,14 +69,33 @@ def _content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "zero_shot": [(name, zero_shot.zero_shot(inputs, results, name)) for name in params.zero_shot.sources],
         "models": models.models(inputs, results),
         "compression": compression.compression(inputs),
-        "sets": texts.sets(inputs.split),
-        "removed": texts.removed(inputs.split),
-        "overlaps": texts.overlaps(inputs.split, inputs.params),
-        "pairs": len(inputs.split.overlaps),
+        "problems": inputs.problems,
+        "evaluations": len(inputs.evaluations),
+        **_texts(inputs),
         "tokenizer": inputs.tokenizer,
         "baseline": BASELINE,
         "seeds": f"{len(params.seeds)} seed{'s' if len(params.seeds) > 1 else ''}",
         "formats": formats,
+    }
+
+
+def tables(content: Mapping[str, Any]) -> dict[str, Table]:
+    """Its tables, by name."""
+    found = {name: table for name, table in content.items() if isinstance(table, Table)}
+    for name in ("scores", "zero_shot"):
+        found |= {f"{name}-{part}": table for part, table in content[name]}
+    return found
+
+
+def _texts(inputs: Inputs) -> dict[str, Any]:
+    """What is told of the sets of texts; nothing if that could not be read."""
+    if (split := inputs.split) is None:
+        return {"sets": None}
+    return {
+        "sets": texts.sets(split),
+        "removed": texts.removed(split),
+        "overlaps": texts.overlaps(split, inputs.params),
+        "pairs": len(split.overlaps),
     }
 
 

@@ -28,6 +28,7 @@ def settings(**changes: object) -> Params:
 
 def redirect(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let all stages read and write under `folder`."""
+    monkeypatch.setattr(paths, "ROOT", folder)
     monkeypatch.setattr(paths, "PREDICTIONS", folder / "data/predictions")
     monkeypatch.setattr(paths, "METRICS", folder / "data/metrics")
     monkeypatch.setattr(paths, "CURVES", folder / "data/curves")

@@ -26,6 +26,7 @@ def pretraining(inputs: Inputs) -> Figure:
         name: [
             line((point.phase, point.flops, point.loss) for point in inputs.curves[name, seed])
             for seed in inputs.params.seeds
+            if (name, seed) in inputs.curves
         ]
         for name in inputs.params.pretrain.objectives
     }

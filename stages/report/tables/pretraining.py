@@ -24,10 +24,11 @@ def pretraining(inputs: Inputs, results: Results) -> Table:
             [
                 code(objective),
                 *(_spread(values(objective, metric), digits) for metric, digits in DIGITS.items()),
-                scientific(values(objective, "flops")[0]),
+                *map(scientific, values(objective, "flops")[:1]),
                 *(count(values(objective, metric)) for metric in COUNTS),
             ]
             for objective in inputs.params.pretrain.objectives
+            if values(objective, "flops")
         ],
     )
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from statistics import mean
+
 from stages.evaluate.schema import NONE, Evaluation
-from stages.report.formats import ABSENT, code, spread
+from stages.report.formats import ABSENT, code, number, spread
 from stages.report.inputs import Inputs
 from stages.report.results import Results
 from stages.report.standings import Standing
 from stages.report.tables import Table
 
 FLAG = "†"
+AVERAGES = ("average", "rank")
+"""Over tasks."""
 
 
 def scores(inputs: Inputs, results: Results, standings: list[Standing], method: str) -> Table:
@@ -42,10 +46,33 @@ def scores(inputs: Inputs, results: Results, standings: list[Standing], method: 
         for metric in evaluation.metrics
     ]
 
+    summary = _summary(inputs, results, method) if len(inputs.evaluations) > 1 else {}
     return Table(
-        header=["objective", *(f"{asked} {metric}" for _, asked, metric in columns)],
+        header=["objective", *(f"{asked} {metric}" for _, asked, metric in columns), *AVERAGES[: 2 * bool(summary)]],
         rows=[
-            [code(objective), *(cell(objective, *column) for column in columns)]
+            [code(objective), *(cell(objective, *column) for column in columns), *summary.get(objective, ())]
             for objective in inputs.params.pretrain.objectives
         ],
     )
+
+
+def _summary(inputs: Inputs, results: Results, method: str) -> dict[str, tuple[str, str]]:
+    """Over all tasks, of each objective its mean of their leading metrics, and its mean rank by them, 1 the best."""
+    means = [
+        {
+            name: mean(row.value for row in rows)
+            for name in inputs.params.pretrain.objectives
+            if (rows := results.cell(name, evaluation.task, method, evaluation.metric))
+        }
+        for evaluation in inputs.evaluations
+    ]
+    ranks = [{name: sum(other > found[name] for other in found.values()) + 1 for name in found} for found in means]
+    return {
+        name: (
+            number(100 * mean(found[name] for found in means), 1),
+            number(mean(found[name] for found in ranks), 1),
+        )
+        if all(name in found for found in means)
+        else (ABSENT, ABSENT)
+        for name in inputs.params.pretrain.objectives
+    }
