@@ -3,10 +3,11 @@
     python -m tests.benchmarks.glue --glue data/glue
 
 Full fine-tuning of the checkpoint ``minilm`` of params.yaml on CoLA, RTE and STS-B: batches of 32, learning rate 2e-5
-falling in a line, 3 epochs, texts cut to 128 tokens, 2 threads; three seeds, for which ours and the peer take turns,
-each in a process of its own. Each is scored on validation behind its last step, so neither chooses by it. In
-reports/benchmarks/glue.csv, ``value`` is the mean over seeds of ours and ``deviation`` its standard deviation, beside
-those of the peer; ``ratio`` is that of ours to the peer. Tasks are written as they are done.
+falling in a line, 3 epochs, texts cut to 128 tokens, 2 threads; ours and the peer take turns, each in a process of its
+own. Scores are those of three seeds on validation behind the last step, so neither chooses by it; seconds are those of a
+step, over the first of them, in several turns. In reports/benchmarks/glue.csv, ``value`` is the mean of ours and
+``deviation`` its standard deviation, beside those of the peer; ``ratio`` is that of ours to the peer, of seconds the
+median over the turns. Tasks are written as they are done.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from stages.artifacts import atomic_file
 from stages.gather import checkpoints
 from tests.benchmarks.glue_workload import TASKS, Run
 
-CHECKPOINT, SEEDS = "minilm", (0, 1, 2)
+CHECKPOINT, SEEDS, STEPS, TURNS = "minilm", (0, 1, 2), 40, 3
 CONTENDERS = {"engine": "tests.benchmarks.glue_engine", "transformers Trainer fp32": "tests.benchmarks.glue_trainer"}
 ENGINE, PEER = CONTENDERS
 
@@ -47,10 +48,10 @@ class Row(NamedTuple):
 
     @classmethod
     def of(cls, figure: str, unit: str, ours: list[float], theirs: list[float]) -> Row:
-        """From the figures of all seeds."""
+        """From the figures of all turns."""
         value, other = statistics.mean(ours), statistics.mean(theirs)
-        deviations = statistics.stdev(ours), statistics.stdev(theirs)
-        return cls(ENGINE, PEER, figure, unit, value, value / other, deviations[0], other, deviations[1])
+        ratio = statistics.median(one / two for one, two in zip(ours, theirs, strict=True))
+        return cls(ENGINE, PEER, figure, unit, value, ratio, statistics.stdev(ours), other, statistics.stdev(theirs))
 
     def told(self) -> str:
         """For who waits."""
@@ -59,27 +60,27 @@ class Row(NamedTuple):
 
 
 def measure(glue: Path, checkpoint: Path) -> Iterator[list[Row]]:
-    """Each task's score and seconds."""
+    """Each task's seconds and scores."""
     for name, task in TASKS.items():
-        runs: dict[str, list[Run]] = {contender: [] for contender in CONTENDERS}
-        for seed in SEEDS:
-            for contender in CONTENDERS:
-                runs[contender].append(run := _run(contender, glue, checkpoint, name, seed))
-                print(
-                    f"{name}, seed {seed}, {contender}: {task.metric} {run.score:.4f}, {run.seconds:.0f} s", flush=True
-                )
-        scores, seconds = (
-            [[getattr(run, what) for run in runs[contender]] for contender in CONTENDERS]
-            for what in ("score", "seconds")
+        asked = ["--glue", str(glue), "--checkpoint", str(checkpoint), "--task", name]
+        steps = [_turn([*asked, "--seed", "0", "--steps", str(STEPS)]) for _ in range(TURNS)]
+        runs = [_turn([*asked, "--seed", str(seed)]) for seed in SEEDS]
+        seconds = [[turn[who].seconds for turn in steps] for who in CONTENDERS]
+        scores = [[turn[who].score for turn in runs] for who in CONTENDERS]
+        yield [Row.of(f"{name} {task.metric}", "score", *scores), Row.of(f"{name} step", "s", *seconds)]
+
+
+def _turn(asked: list[str]) -> dict[str, Run]:
+    """What each of both makes of it."""
+    found = {}
+    for who, module in CONTENDERS.items():
+        command = [sys.executable, "-m", module, *asked]
+        done = subprocess.run(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        found[who] = Run(**json.loads(done.stdout.splitlines()[-1]))
+        print(
+            f"{who} {' '.join(asked[4:])}: score {found[who].score:.4f}, {found[who].seconds:.3f} s a step", flush=True
         )
-        yield [Row.of(f"{name} {task.metric}", "score", *scores), Row.of(f"{name} fine-tuning", "s", *seconds)]
-
-
-def _run(contender: str, glue: Path, checkpoint: Path, task: str, seed: int) -> Run:
-    what = ["--glue", str(glue), "--checkpoint", str(checkpoint), "--task", task, "--seed", str(seed)]
-    command = [sys.executable, "-m", CONTENDERS[contender], *what]
-    done = subprocess.run(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return Run(**json.loads(done.stdout.splitlines()[-1]))
+    return found
 
 
 def write(rows: list[Row]) -> None:

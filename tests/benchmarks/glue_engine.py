@@ -7,6 +7,7 @@ Its own ways are kept where they are a matter of speed: batches of similar lengt
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from dataclasses import replace
@@ -40,30 +41,38 @@ DROPOUT = 0.1
 
 
 class ToTheEnd(Full):
-    """Full fine-tuning that keeps the last epoch's weights: none is chosen by the set that all is measured on."""
+    """Full fine-tuning that keeps the last epoch's weights: none is chosen by the set that all is measured on.
+
+    Attributes:
+        steps: all that are done, if not those of all epochs.
+    """
+
+    steps: int | None = None
 
     def _plan(self, steps_per_epoch: int) -> Plan:
-        return replace(super()._plan(steps_per_epoch), evaluations=1, best_by=None, patience=None)
+        plan = replace(super()._plan(steps_per_epoch), evaluations=1, best_by=None, patience=None)
+        return replace(plan, steps=self.steps or plan.steps)
 
 
 def main() -> None:
     """Train, evaluate, tell."""
     given = parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(train(given.glue / given.task, given.checkpoint, TASKS[given.task], given.seed, Path(folder)).told())
+        print(train(given, TASKS[given.task], Path(folder)).told())
 
 
-def train(data: Path, checkpoint: Path, task: GlueTask, seed: int, folder: Path) -> Run:
+def train(given: argparse.Namespace, task: GlueTask, folder: Path) -> Run:
     """As `stages.finetune` does it; ``folder`` is for what it needs on its way."""
+    data, checkpoint = given.glue / given.task, given.checkpoint
     dtype = precision.set_up(Engine(precision="auto", threads=THREADS))
     family = "classification" if task.labels else "regression"
     job = Job(
         pretrained=checkpoint,
         train=examples(data / "train.parquet", task, checkpoint, folder),
-        validation=examples(data / "validation.parquet", task, checkpoint, folder),
+        validation=examples(data / "validation.parquet", task, checkpoint, folder, BATCH if given.steps else None),
         family=tasks.FAMILIES[family](Task(family=family, labels=task.labels, metric=task.metric)),
         max_length=LENGTH,
-        seed=seed,
+        seed=given.seed,
         dtype=dtype,
         checkpoint=Checkpoint(folder, "run", {}),
         observer=Silent(),
@@ -75,15 +84,16 @@ def train(data: Path, checkpoint: Path, task: GlueTask, seed: int, folder: Path)
             warmup=0.0, weight_decay=0.0, patience=EPOCHS, schedule="linear", dropout=DROPOUT, head="drawn",
         )
     )  # fmt: skip
+    method.steps = given.steps
     model = backbone.load(checkpoint, job.pooling).to(device.find())
     started = time.perf_counter()
-    curve = method.fit(model, job).curve
-    return Run(curve[-1]["score"], time.perf_counter() - started)
+    (last,) = method.fit(model, job).curve
+    return Run(last["score"], (time.perf_counter() - started) / last["step"])
 
 
-def examples(source: Path, task: GlueTask, checkpoint: Path, folder: Path) -> Examples:
-    """All rows of a table, with its texts in the columns that tasks have them in."""
-    tokenization, columns = Tokenization.of(checkpoint, LENGTH), pq.read_table(source)
+def examples(source: Path, task: GlueTask, checkpoint: Path, folder: Path, limit: int | None = None) -> Examples:
+    """Rows of a table, with its texts in the columns that tasks have them in."""
+    tokenization, columns = Tokenization.of(checkpoint, LENGTH), pq.read_table(source).slice(0, limit)
     names = TEXT_COLUMNS[: len(task.texts)]
     renamed = dict(zip(names, (columns[name] for name in task.texts), strict=True))
     pq.write_table(pa.table({**renamed, "label": columns["label"]}), table := folder / source.name)

@@ -29,7 +29,7 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Run:
-    """One training: the score on validation behind its last step, and the seconds of both."""
+    """One training: the score on validation behind its last step, or of some steps the seconds of each."""
 
     score: float
     seconds: float
@@ -46,4 +46,5 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--checkpoint", type=Path, required=True, help="folder that AutoModel opens")
     made.add_argument("--task", choices=TASKS, required=True)
     made.add_argument("--seed", type=int, required=True)
+    made.add_argument("--steps", type=int, help="train no longer, and measure what a step takes")
     return made
