@@ -4,10 +4,10 @@
 
 Full fine-tuning of the checkpoint ``minilm`` of params.yaml on CoLA, RTE and STS-B: batches of 32, learning rate 2e-5
 falling in a line, 3 epochs, texts cut to 128 tokens, 2 threads; ours and the peer take turns, each in a process of its
-own. Scores are those of three seeds on validation behind the last step, so neither chooses by it; seconds are those of a
-step, over the first of them, in several turns. In reports/benchmarks/glue.csv, ``value`` is the mean of ours and
-``deviation`` its standard deviation, beside those of the peer; ``ratio`` is that of ours to the peer, of seconds the
-median over the turns. Tasks are written as they are done.
+own. Scores are those of three seeds on validation behind the last step, so neither chooses by it; seconds are those of
+a step, over the first of them, in several turns. In reports/benchmarks/glue.csv, ``value`` is the mean of ours and
+``deviation`` its standard deviation, beside those of the peer; ``ratio`` is the median of ours to the peer over the
+turns. Tasks are written as they are done.
 """
 
 from __future__ import annotations

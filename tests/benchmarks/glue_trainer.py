@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.glue_trainer --glue data/glue --checkpoint minilm --task cola --seed 0
 
-Whatever is not said here is a default, and the model is evaluated once, behind the last step. Where ``--steps`` asks for
-speed, texts are padded to the maximal length, as `run_glue.py` does unless told otherwise; where the score alone is
+Whatever is not said here is a default, and the model is evaluated once, behind the last step. Where ``--steps`` asks
+for speed, texts are padded to the maximal length, as `run_glue.py` does unless told otherwise; where the score alone is
 asked for, to the longest of each batch (``--pad_to_max_length False``), which changes nothing that is learnt.
 """
 
@@ -52,7 +52,8 @@ def train(given: argparse.Namespace, task: GlueTask, folder: str) -> Run:
     padding = "max_length" if given.steps else False
     arguments = TrainingArguments(
         output_dir=folder, per_device_train_batch_size=BATCH, learning_rate=LEARNING_RATE, num_train_epochs=EPOCHS,
-        max_steps=given.steps or -1, seed=given.seed, use_cpu=True, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True,
+        max_steps=given.steps or -1, seed=given.seed, use_cpu=True,
+        report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True,
     )  # fmt: skip
     trainer = Trainer(
         model=model,
