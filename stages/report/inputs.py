@@ -81,6 +81,20 @@ class Tokenizer(_Figures):
     vocab_size: int
 
 
+class Benchmark(_Figures):
+    """A row of ``reports/benchmarks/<benchmark>.csv``."""
+
+    benchmark: str
+    peer: str
+    figure: str
+    unit: str
+    value: FiniteFloat
+    ratio: FiniteFloat
+    deviation: FiniteFloat | None = None
+    peer_value: FiniteFloat | None = None
+    peer_deviation: FiniteFloat | None = None
+
+
 T = TypeVar("T")
 S = TypeVar("S", bound=Section)
 
@@ -100,6 +114,7 @@ class Inputs:
     split: Split | None
     tokenizer: Tokenizer | None
     zero_shot: list[ZeroShot]
+    benchmarks: list[Benchmark] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -115,6 +130,7 @@ def read(params: Params) -> Inputs:
         split=problems.attempt(_figures, Split, paths.METRICS / "split.json"),
         tokenizer=problems.attempt(_figures, Tokenizer, paths.METRICS / "tokenizer.json"),
         zero_shot=problems.without(_zero_shot, [(source, *run) for source, run in sources]),
+        benchmarks=[row for rows in problems.without(_benchmark, _measured()) for row in rows],
         problems=problems.found,
     )
 
@@ -140,6 +156,16 @@ class Problems:
 
 def _pretraining(objective: str, seed: int) -> Pretraining:
     return _figures(Pretraining, paths.METRICS / "pretrain" / f"{objective}-{seed}.json")
+
+
+def _measured() -> list[tuple[Path]]:
+    return [(file,) for file in sorted((paths.REPORTS / "benchmarks").glob("*.csv"))]
+
+
+def _benchmark(file: Path) -> list[Benchmark]:
+    with file.open(newline="", encoding="utf-8") as lines:
+        rows = enumerate(csv.DictReader(lines), start=1)
+        return [parse(Benchmark, {**row, "benchmark": file.stem}, f"{file}, row {number}") for number, row in rows]
 
 
 def _zero_shot(source: str, objective: str, seed: int) -> ZeroShot:

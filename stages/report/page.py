@@ -18,6 +18,7 @@ from stages.report.results import Results
 from stages.report.standings import standing
 from stages.report.tables import (
     Table,
+    benchmarks,
     compression,
     continual,
     differences,
@@ -69,6 +70,7 @@ def content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "zero_shot": [(name, zero_shot.zero_shot(inputs, results, name)) for name in params.zero_shot.sources],
         "models": models.models(inputs, results),
         "compression": compression.compression(inputs),
+        "benchmarks": benchmarks.benchmarks(inputs.benchmarks),
         "problems": inputs.problems,
         "evaluations": len(inputs.evaluations),
         **_texts(inputs),

@@ -397,3 +397,23 @@ def test_further_sets_stand_beside_their_task(settings: Params) -> None:
 )
 def test_what_shared_texts_mean(pair: str, left: int, message: str) -> None:
     assert message in texts.meaning(pair, left)
+
+
+def test_benchmarks_are_shown_with_what_they_have(settings: Params) -> None:
+    """Those of peers without a figure of their own, those with deviations, and none of a file that is broken."""
+    assert "## Benchmarks" not in page(settings)
+    folder = paths.REPORTS / "benchmarks"
+    folder.mkdir(parents=True)
+    (folder / "training.csv").write_text(
+        "subject,peer,figure,unit,value,ratio\nengine,Trainer,training,tokens/s,19696,4.08\n"
+    )
+    columns = "subject,peer,figure,unit,value,ratio,deviation,peer_value,peer_deviation"
+    (folder / "glue.csv").write_text(f"{columns}\nengine,Trainer,cola matthews,score,0.218,1.27,0.01,0.171,0.02\n")
+    (folder / "other.csv").write_text("a,b\n1,2\n")
+    text = page(settings)
+    rows = table(text, "## Benchmarks")
+    assert [list(row.values()) for row in rows] == [
+        ["`glue`", "cola matthews", "Trainer", "0.218 ± 0.010", "0.171 ± 0.020", "1.27"],
+        ["`training`", "training", "Trainer", "19,696 tokens/s", "–", "4.08"],
+    ]
+    assert "other.csv, row 1" in text
