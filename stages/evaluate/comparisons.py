@@ -95,6 +95,7 @@ def _compare(group: Group, scatter: Scatter, yardstick: Yardstick, first: int, s
         upper=estimate.upper,
         p=estimate.p,
         p_holm=None,
+        detectable=estimate.detectable,
         seeds=_by_seed(group, yardstick, first, second),
         carried=_agree(group.scores[first] - group.scores[second]) and not group.flagged[[first, second]].any(),
     )

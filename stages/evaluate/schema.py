@@ -63,7 +63,8 @@ class Comparison(Section):
     `difference` is that of the means over seeds. `lower` and `upper` bound its 95 % interval over
     seeds and examples. `p` belongs to the same estimate, `p_holm` is corrected for all comparisons
     of the task; with a single seed there is neither, for nothing tells how much seeds differ.
-    `carried` says whether the report may claim the difference (`stages.evaluate.comparisons`).
+    `detectable` is the smallest true difference that these seeds and examples would have found four times in five,
+    before correction. `carried` says whether the report may claim the difference (`stages.evaluate.comparisons`).
     """
 
     metric: str
@@ -75,6 +76,7 @@ class Comparison(Section):
     upper: FiniteFloat
     p: FiniteFloat | None
     p_holm: FiniteFloat | None
+    detectable: FiniteFloat | None
     seeds: list[SeedDifference]
     carried: bool
 

@@ -28,6 +28,9 @@ from numpy.typing import NDArray
 
 from stages.evaluate.bootstrap import LEVEL, interval
 
+POWER = 0.8
+"""How often a difference that is called detectable is found."""
+
 SMALLEST = 1e-12
 """No p-value is told apart below this."""
 
@@ -37,12 +40,17 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference, its interval and p-value; no p-value where a single seed hides how seeds differ."""
+    """A difference, its interval and p-value, and what could have been told; the latter two not of a single seed.
+
+    ``detectable`` is the smallest true difference whose interval excludes zero four times in five (Bloom 1995, Minimum
+    Detectable Effects): where it is large, that nothing was found says little.
+    """
 
     difference: float
     lower: float
     upper: float
     p: float | None
+    detectable: float | None
 
 
 @dataclass(frozen=True)
@@ -87,11 +95,13 @@ def difference(scores: Scores, replicates: NDArray[np.float64], first: int, seco
     resampled = replicates[first] - replicates[second]
     if scores.shape[1] == 1:
         lower, upper = interval(resampled[0])
-        return Estimate(estimate, float(lower), float(upper), None)
+        return Estimate(estimate, float(lower), float(upper), None, None)
     largest = max(pooled.mean_square, scatter([scores]).mean_square, float(by_seed.var(ddof=1)) / 2)
     variance = _variance(2 * largest / len(by_seed), resampled, pooled.freedom)
-    half = critical_value(1 - LEVEL, variance) * variance.total**0.5
-    return Estimate(estimate, estimate - half, estimate + half, p_value(estimate, variance))
+    error = variance.total**0.5
+    half = critical_value(1 - LEVEL, variance) * error
+    detectable = half + critical_value(2 * (1 - POWER), variance) * error
+    return Estimate(estimate, estimate - half, estimate + half, p_value(estimate, variance), detectable)
 
 
 def _variance(seeds: float, resampled: NDArray[np.float64], freedom: int) -> Variance:

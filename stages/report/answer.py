@@ -51,7 +51,10 @@ def _certainty(comparison: Comparison) -> str:
     if comparison.p_holm is None:
         return f"{bounds} over examples only: one seed tells nothing of other seeds"
     p = p_value(comparison.p_holm)
-    return f"{bounds}, corrected p {p if p.startswith('<') else f'= {p}'}, {seeds} seeds"
+    told = f"{bounds}, corrected p {p if p.startswith('<') else f'= {p}'}, {seeds} seeds"
+    if comparison.carried or comparison.detectable is None:
+        return told
+    return f"{told}; less than {percent(comparison.detectable)} points could not be told"
 
 
 def _gains(standing: Standing) -> list[str]:

@@ -55,6 +55,30 @@ def test_p_value_and_interval_agree(parts: tuple[float, float], estimate: float)
         assert statistics.critical_value(p, variance) == pytest.approx(estimate, rel=1e-6)
 
 
+@pytest.mark.parametrize("parts", [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)])
+def test_what_is_called_detectable_is_found_four_times_in_five(parts: tuple[float, float]) -> None:
+    """Simulated: seeds scatter, examples vary, and models truly differ by just that much."""
+    generator, seeds, tries = np.random.default_rng(3), 3, 400
+    of_seeds, of_examples = (part**0.5 for part in parts)
+    shift, found = None, 0
+    for _ in range(tries):
+        noise = of_seeds * generator.normal(size=(6, seeds)) / 2**0.5
+        examples = of_examples * generator.normal(size=(6, 1)) / 2**0.5
+        resampled = of_examples * generator.normal(size=(6, 1, 400)) / 2**0.5
+        variance = Variance(parts[0] / seeds, parts[1], 5 * (seeds - 1))
+        shift = statistics.critical_value(0.05, variance) + statistics.critical_value(0.4, variance)
+        scores = noise + examples + np.array([shift * variance.total**0.5, 0, 0, 0, 0, 0])[:, None]
+        estimate = statistics.difference(scores, scores[..., None] + resampled, 0, 1, scatter([scores]))
+        found += estimate.lower > 0
+        assert estimate.detectable is not None
+    assert 0.7 < found / tries < 0.9
+
+
+def test_a_single_seed_tells_nothing_of_what_could_be_found() -> None:
+    replicates = np.random.default_rng(0).normal(size=(2, 1, 100))
+    assert statistics.difference(np.array([[0.8], [0.7]]), replicates, 0, 1, scatter([])).detectable is None
+
+
 def test_equal_models_are_never_told_apart() -> None:
     scores = np.full((2, 2), 0.7)
     found = statistics.difference(scores, np.full((2, 2, 100), 0.7), 0, 1, scatter([scores]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.report.formats import code, interval, p_value, points
+from stages.report.formats import ABSENT, code, interval, p_value, percent, points
 from stages.report.inputs import Inputs
 from stages.report.tables import Table
 
@@ -11,7 +11,7 @@ def differences(inputs: Inputs) -> Table:
     """Differences of the mean score in points, with all that decides whether they are carried."""
     return Table(
         header=["task", "method", "objective", "against", "difference", "95 % interval", "by seed",
-                "p", "p (Holm)", "carried"],
+                "p", "p (Holm)", "detectable", "carried"],
         rows=[
             [
                 evaluation.task,
@@ -23,6 +23,7 @@ def differences(inputs: Inputs) -> Table:
                 ", ".join(points(seed.difference) for seed in item.seeds),
                 p_value(item.p),
                 p_value(item.p_holm),
+                ABSENT if item.detectable is None else percent(item.detectable),
                 "**yes**" if item.carried else "no",
             ]
             for evaluation in inputs.evaluations
