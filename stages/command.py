@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -27,6 +28,9 @@ def run(main: Callable[[Sequence[str] | None], None]) -> None:
         main(None)
     except StageError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(FAILURE) from None
+    except BrokenPipeError:  # who reads has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain as it ends
         raise SystemExit(FAILURE) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -34,14 +34,23 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def render(content: Mapping[str, Any]) -> str:
     """The page as markdown, from what `content` gives."""
-    environment = Environment(
+    return _environment().get_template("report.md.j2").render(content)
+
+
+def table(content: Table) -> str:
+    """A table as markdown."""
+    made: str = _environment().get_template("table.md.j2").module.table(content)  # type: ignore[attr-defined]
+    return made
+
+
+def _environment() -> Environment:
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.md.j2").render(content)
 
 
 def content(inputs: Inputs, results: Results) -> dict[str, Any]:
