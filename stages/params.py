@@ -421,6 +421,13 @@ class Compress(Section):
     compressors: list[Name]
 
 
+class Diagnose(Section):
+    """Looking inside the selected models: on how many test examples, and how many of them are shown."""
+
+    max_examples: Annotated[int, Field(ge=10)] = 500
+    texts: Annotated[int, Field(ge=1)] = 5
+
+
 class ZeroShot(Section):
     """Which sources of minimal pairs (BLiMP's format) pre-trained models are scored on."""
 
@@ -470,6 +477,7 @@ class Params(Section):
     compress: Compress
     compressors: dict[Name, dict[str, Any] | Annotated[list[str | dict[str, Any]], Field(min_length=1)]]
     evaluate: Evaluate
+    diagnose: Diagnose = Diagnose()
     zero_shot: ZeroShot = ZeroShot()
     sources: dict[Name, Source]
     checkpoints: dict[Name, Checkpoint] = {}

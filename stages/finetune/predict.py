@@ -18,7 +18,7 @@ BATCH = 64
 class Scorer(Protocol):
     """Anything that gives outputs: a `Classifier`, or a compressed one."""
 
-    def __call__(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
+    def __call__(self, input_ids: Tensor, attention_mask: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(batch, length) -> (batch, outputs)."""
 
 

@@ -9,18 +9,19 @@ from typing import Any
 
 import torch
 from tokenizers import Encoding
+from torch import Tensor
 
 from stages import metrics
 from stages.compress import files as compressed_files
+from stages.corpus.tables import TEXT_COLUMNS
 from stages.errors import StageError
 from stages.finetune import files as tuned_files
 from stages.finetune import tasks
 from stages.finetune.examples import Examples
-from stages.finetune.predict import BATCH, scores
+from stages.finetune.predict import BATCH, Scorer, scores
 from stages.finetune.tasks.base import Family
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
-from stages.model.answerer import Answerer
 from stages.model.classifier_config import ClassifierConfig
 from stages.params import Target
 from stages.predict.texts import Unusable, prepare
@@ -58,6 +59,7 @@ class Predictor:
     Attributes:
         labels: names of the classes; none if the answer is a score.
         max_length: longer texts are cut, in tokens.
+        model: what is asked.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,7 +74,7 @@ class Predictor:
         self.labels, self.max_length = config.labels, config.max_length
         self._tokenizer = tokenization.tokenizer or tokenizer_files.load(folder)
         self._tokenization, self._config = tokenization, config
-        self._family, self._model = _family(config), load(folder)
+        self._family, self.model = _family(config), load(folder)
 
     @property
     def columns(self) -> list[str]:
@@ -106,6 +108,19 @@ class Predictor:
         answers |= zip(readable, map(Answer, said, cut), strict=True)
         return [answers[place] for place in range(len(rows))]
 
+    @property
+    def pad_id(self) -> int:
+        """What rows are filled up with."""
+        return self._tokenization.pad_id
+
+    def tokens(self, texts: Sequence[str], length: int) -> tuple[Tensor, list[str]]:
+        """A row's token ids (1, at most ``length``), as the model reads them, and the tokens themselves."""
+        (encoding,) = self._encode([prepare(texts, TEXT_COLUMNS[: len(texts)])])
+        kept = [*range(len(encoding.ids))]
+        kept = kept if len(kept) <= length else [*kept[: length - 1], kept[-1]]
+        ids = [encoding.ids[place] for place in kept]
+        return torch.tensor([ids]), [self._tokenizer.id_to_token(token) or "" for token in ids]
+
     def _encode(self, texts: list[list[str]]) -> list[Encoding]:
         return self._tokenizer.encode_batch_fast([row[0] if len(row) == 1 else tuple(row) for row in texts])
 
@@ -113,7 +128,7 @@ class Predictor:
         """Numbers as the shortest decimals that are these floats."""
         if not len(examples):
             return []
-        rows = scores(self._model, self._family, examples, torch.float32, batch_size)
+        rows = scores(self.model, self._family, examples, torch.float32, batch_size)
         if not self._family.pooled:
             (column,) = self.columns
             return [{column: said} for said in rows]
@@ -138,7 +153,7 @@ def _is_cut(encoding: Encoding, max_length: int) -> bool:
     return bool(encoding.overflowing) or len(encoding.ids) > max_length
 
 
-def load(folder: Path) -> Answerer:
+def load(folder: Path) -> Scorer:
     """A tuned model, compressed or not, where it computes; int8 has kernels for CPUs alone.
 
     Raises:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, Field, FiniteFloat
 
 from stages import artifacts, paths
+from stages.diagnose.schema import Diagnosis
 from stages.errors import StageError
 from stages.evaluate.schema import NONE, Evaluation
 from stages.params import Params, Section, parse
@@ -114,6 +115,7 @@ class Inputs:
     split: Split | None
     tokenizer: Tokenizer | None
     zero_shot: list[ZeroShot]
+    diagnoses: list[Diagnosis] = field(default_factory=list)
     benchmarks: list[Benchmark] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -130,6 +132,7 @@ def read(params: Params) -> Inputs:
         split=problems.attempt(_figures, Split, paths.METRICS / "split.json"),
         tokenizer=problems.attempt(_figures, Tokenizer, paths.METRICS / "tokenizer.json"),
         zero_shot=problems.without(_zero_shot, [(source, *run) for source, run in sources]),
+        diagnoses=problems.without(_diagnosis, [(task,) for task in params.tasks]),
         benchmarks=[row for rows in problems.without(_benchmark, _measured()) for row in rows],
         problems=problems.found,
     )
@@ -156,6 +159,10 @@ class Problems:
 
 def _pretraining(objective: str, seed: int) -> Pretraining:
     return _figures(Pretraining, paths.METRICS / "pretrain" / f"{objective}-{seed}.json")
+
+
+def _diagnosis(task: str) -> Diagnosis:
+    return _figures(Diagnosis, paths.METRICS / "diagnose" / f"{task}.json")
 
 
 def _measured() -> list[tuple[Path]]:

@@ -21,6 +21,7 @@ from stages.report.tables import (
     benchmarks,
     compression,
     continual,
+    diagnoses,
     differences,
     models,
     pretraining,
@@ -79,6 +80,7 @@ def content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "zero_shot": [(name, zero_shot.zero_shot(inputs, results, name)) for name in params.zero_shot.sources],
         "models": models.models(inputs, results),
         "compression": compression.compression(inputs),
+        **_inside(inputs),
         "benchmarks": benchmarks.benchmarks(inputs.benchmarks),
         "problems": inputs.problems,
         "evaluations": len(inputs.evaluations),
@@ -107,6 +109,18 @@ def _texts(inputs: Inputs) -> dict[str, Any]:
         "removed": texts.removed(split),
         "overlaps": texts.overlaps(split, inputs.params),
         "pairs": len(split.overlaps),
+    }
+
+
+def _inside(inputs: Inputs) -> dict[str, Any]:
+    found = inputs.diagnoses
+    return {
+        "unasked": [f"{item.task}: {item.reason}" for item in found if item.reason],
+        "reliability": diagnoses.reliability(found),
+        "noise": diagnoses.noise(found),
+        "groups": diagnoses.groups(found),
+        "mistakes": diagnoses.mistakes(found),
+        "attributions": diagnoses.attributions(found),
     }
 
 

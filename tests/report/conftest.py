@@ -25,6 +25,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
             artifacts.write_json(paths.METRICS / "evaluate" / f"{task}.json", found.model_dump())
         metrics.write_pretraining(settings)
         metrics.write_texts(settings)
+        metrics.write_diagnoses(settings)
     shutil.rmtree(folder / "data/predictions")
     return folder
 

@@ -6,6 +6,7 @@ from itertools import combinations, product
 from math import exp
 
 from stages import artifacts, paths
+from stages.diagnose.schema import Attribution, Bin, Calibration, Diagnosis, Disturbed, Mistake, Swapped
 from stages.params import Params
 from stages.training.curve import write_curve
 
@@ -47,3 +48,34 @@ def write_texts(params: Params) -> None:
     tokenizer = {"fertility": 1.352, "unknown_rate": 0.0, "bytes_per_token": 4.178, "vocab_size": 8192}
     artifacts.write_json(paths.METRICS / "split.json", split)
     artifacts.write_json(paths.METRICS / "tokenizer.json", tokenizer)
+
+
+def write_diagnoses(params: Params) -> None:
+    """What is inside each task's selected model; one text holds what markdown would take for markup."""
+    bins = [Bin(examples=40, confidence=0.62, accuracy=0.55), Bin(examples=60, confidence=0.91, accuracy=0.85)]
+    tokens = ["[CLS]", "a", "fine", "|", "`film`", "[SEP]"]
+    for task in params.tasks:
+        found = Diagnosis(
+            task=task,
+            model="clm-full-1",
+            labels=["negative", "positive"],
+            examples=100,
+            calibration=Calibration(error=0.064, temperature=1.3, bins=bins),
+            disturbed=[Disturbed(noise="typos", accuracy=0.7, drop=0.031, lower=0.01, upper=0.052, changed=0.1)],
+            swapped=[
+                Swapped(
+                    groups=("female", "male"), label="positive", texts=40,
+                    difference=-0.016, lower=-0.02, upper=-0.012, changed=0.05,
+                )
+            ],
+            mistakes=[
+                Mistake(id="1", text="a | b <i>*c*</i> " * 12, label="positive", prediction="negative", confidence=0.99)
+            ],
+            attributions=[
+                Attribution(
+                    label="positive", prediction="positive", tokens=tokens,
+                    scores=[0, 0.1, 2.5, -0.25, -1.5, 0], gap=0.01, attention=[[[1 / 6] * 6] * 6] * 2,
+                )
+            ],
+        )  # fmt: skip
+        artifacts.write_json(paths.METRICS / "diagnose" / f"{task}.json", found.model_dump())

@@ -18,6 +18,7 @@ from jinja2 import TemplateNotFound
 from plotly.offline import get_plotlyjs
 
 from stages import artifacts, params, paths
+from stages.diagnose.schema import Diagnosis
 from stages.params import Params
 from stages.report import __main__, inputs
 from stages.report import page as pages
@@ -220,7 +221,7 @@ def test_unused_variants_are_left_out_of_the_parameters(settings: Params) -> Non
 
 @pytest.mark.parametrize(
     "file",
-    ["evaluate/imdb.json", "pretrain/mlm-1.json", "split.json", "tokenizer.json"],
+    ["evaluate/imdb.json", "pretrain/mlm-1.json", "split.json", "tokenizer.json", "diagnose/imdb.json"],
 )
 @pytest.mark.parametrize("damage", ["missing", "truncated", "nan", "other"])
 def test_broken_metrics_are_named_and_the_rest_is_shown(settings: Params, file: str, damage: str) -> None:
@@ -259,7 +260,7 @@ def test_a_missing_curve_is_named(settings: Params) -> None:
 def test_metrics_of_other_params_are_not_shown(settings: Params) -> None:
     found = inputs.read(settings.model_copy(update={"seeds": [0]}))
     assert not found.evaluations
-    assert all("was not made with this params" in problem for problem in found.problems)
+    assert [problem for problem in found.problems if "was not made with this params" in problem]
     assert "Nothing was evaluated." in pages.render(pages.content(found, collect(found)))
 
 
@@ -417,3 +418,25 @@ def test_benchmarks_are_shown_with_what_they_have(settings: Params) -> None:
         ["`training`", "training", "Trainer", "19,696 tokens/s", "–", "4.08"],
     ]
     assert "other.csv, row 1" in text
+
+
+def test_what_is_inside_the_selected_models_is_shown(settings: Params) -> None:
+    """Texts stay within their cells, whatever they hold."""
+    text = page(settings)
+    (first, _) = table(text, "### Calibration")
+    assert list(first.values()) == ["imdb", "`clm-full-1`", "100", "6.4", "1.30"]
+    assert table(text, "### Noise")[0]["loss"] == "3.1"
+    assert table(text, "### Whom a text is about")[0]["difference"] == "−1.6"
+    line = next(line for line in text.splitlines() if line.startswith(r"| imdb | \[CLS\]"))
+    assert line.endswith(r"| positive | positive | fine, a | \`film\`, \| |")
+    assert r"a \| b &lt;i>\*c\*&lt;/i>" in text
+
+
+def test_without_anything_inside_there_is_no_such_part(settings: Params) -> None:
+    for task in settings.tasks:
+        found = Diagnosis(task=task, model="m", labels=[], reason="its answers are those of regression")
+        artifacts.write_json(paths.METRICS / "diagnose" / f"{task}.json", found.model_dump())
+    text = page(settings)
+    assert "- imdb: its answers are those of regression\n" in text
+    assert "### Calibration" not in text
+    assert built(settings)["index.html"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Chart = dict[str, Any]
-"""``data`` and ``layout`` as Plotly takes them; with ``views``, what a button each makes of its horizontal axis."""
+"""``data`` and ``layout`` as Plotly takes them; with ``views``, what a button each makes of the data."""
 
 
 def chart(traces: Sequence[Mapping[str, Any]], height: int, **layout: Any) -> Chart:

@@ -65,7 +65,8 @@ function draw() {
 
 function choose(place, view, buttons, chosen) {
   buttons.forEach((button) => button.setAttribute("aria-pressed", String(button === chosen)));
-  Plotly.update(place, { x: view.x }, { "xaxis.title.text": view.label, "xaxis.autorange": true });
+  const { label, ...data } = view;
+  Plotly.update(place, data, view.x ? { "xaxis.title.text": label, "xaxis.autorange": true } : {});
 }
 
 for (const [id, chart] of Object.entries(charts)) {

@@ -14,7 +14,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from stages.report.charts import Chart, compression, pretraining, scores, tuning, zero_shot
+from stages.report.charts import Chart, compression, diagnoses, pretraining, scores, tuning, zero_shot
 from stages.report.inputs import Inputs
 from stages.report.results import Results
 
@@ -22,6 +22,9 @@ TEMPLATES = Path(__file__).parent
 
 PLACE = re.compile(r'<p><img src="figures/(\w+)\.svg" alt="([^"]*)" ?/></p>|<!-- charts: (\w+) -->')
 """Where figures go: a picture of the markdown, or the mark."""
+
+LONG = re.compile(r"<td([^>]*)>((?:(?!</td>).){60,})</td>", re.DOTALL)
+"""A cell of a table that holds a text."""
 
 HEADING = re.compile(r"<h([2-4])>(.*?)</h\1>")
 
@@ -37,9 +40,8 @@ def render(inputs: Inputs, results: Results, markdown: str) -> str:
     charts = _charts(inputs, results)
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
     body = PLACE.sub(lambda found: _figures(found[1] or found[3], found[2] or "", charts), body)
-    body, contents = _anchored(
-        body.replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
-    )
+    body = body.replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
+    body, contents = _anchored(LONG.sub(r'<td class="words"\1>\2</td>', body))
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.get_template("index.html.j2").render(
         body=body,
@@ -59,6 +61,13 @@ def _charts(inputs: Inputs, results: Results) -> dict[str, list[Chart]]:
         "tuning": [tuning.tuning(inputs, results, item) for item in inputs.evaluations],
         "pretraining": [pretraining.pretraining(inputs)],
         "zero_shot": [zero_shot.zero_shot(inputs, results, name) for name in inputs.params.zero_shot.sources],
+        "reliability": [diagnoses.reliability(inputs.diagnoses)],
+        "attributions": [diagnoses.attribution(each) for item in inputs.diagnoses for each in item.attributions],
+        "attention": [
+            diagnoses.attention(item.attributions[0])
+            for item in inputs.diagnoses
+            if item.attributions and item.attributions[0].attention
+        ],
         "compression": [compression.compression(item) for item in compressed],
     }
 
