@@ -7,7 +7,7 @@ from pathlib import Path
 from stages import artifacts
 from stages.report import exports, page
 from stages.report import results as tidy
-from stages.report.figures import pretraining, scores, style
+from stages.report.figures import pretraining, scores, style, tuning
 from stages.report.inputs import Inputs
 from stages.report.web import page as web
 
@@ -25,6 +25,7 @@ def build(inputs: Inputs, folder: Path) -> None:
     with artifacts.atomic_folder(folder / "figures") as figures, style.styled():
         style.save(scores.scores(inputs, results), figures / "scores.svg")
         style.save(pretraining.pretraining(inputs), figures / "pretraining.svg")
+        style.save(tuning.tuning(inputs, results), figures / "tuning.svg")
     with artifacts.atomic_folder(folder / "tables") as tables:
         exports.write(page.tables(content), tables)
     for name, text in texts.items():

@@ -63,7 +63,7 @@ def table(text: str, heading: str) -> list[dict[str, str]]:
 def test_the_same_metrics_give_the_same_bytes(settings: Params) -> None:
     first = built(settings)
     assert [name for name in first if not name.startswith("tables/")] == [
-        "figures/pretraining.svg", "figures/scores.svg", "index.html", "report.md", "results.csv"
+        "figures/pretraining.svg", "figures/scores.svg", "figures/tuning.svg", "index.html", "report.md", "results.csv"
     ]  # fmt: skip
     with mpl.rc_context({"font.size": 20, "svg.hashsalt": None, "axes.grid": False}):
         assert built(settings) == first
@@ -297,7 +297,14 @@ def test_the_command_builds_and_keeps_copies(settings: Params, monkeypatch: pyte
     monkeypatch.setattr(params, "load", lambda: settings)
     __main__.main([])
     assert tracked.runs == ["report"]
-    assert sorted(tracked.artifacts) == ["index.html", "pretraining.svg", "report.md", "results.csv", "scores.svg"]
+    assert sorted(tracked.artifacts) == [
+        "index.html",
+        "pretraining.svg",
+        "report.md",
+        "results.csv",
+        "scores.svg",
+        "tuning.svg",
+    ]
 
 
 def test_an_objective_without_likelihood_and_one_that_went_on(settings: Params) -> None:
