@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -17,7 +21,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from stages import paths
-from stages.tracking import lineage, spool, store
+from stages.tracking import lineage, recorder, spool, store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -138,6 +142,44 @@ def test_curves_are_stored_in_full(ended: dict[str, Ended], client: MlflowClient
 def test_a_summary_is_the_last_value(ended: dict[str, Ended]) -> None:
     assert ended["finished"].run.data.metrics["loss"] == 0.0
     assert ended["finished"].run.data.metrics["validation.loss"] == 4.0
+
+
+def test_a_run_says_on_what_it_ran_and_what_it_took(ended: dict[str, Ended]) -> None:
+    run = ended["finished"].run
+    assert run.data.tags["environment.torch"] == metadata.version("torch")
+    assert run.data.tags["environment.python"] == platform.python_version()
+    assert run.data.tags["device"]
+    assert int(run.data.tags["device.cores"]) >= 1
+    taken = {name: value for name, value in run.data.metrics.items() if name.startswith("system/")}
+    assert taken["system/cpu_seconds"] > 0
+    assert 0 < taken["system/seconds"] < 600
+    assert 5e6 < taken["system/peak_memory_bytes"] < 5e9
+    assert not any(name.startswith("system/") for name in ended["killed"].run.data.metrics)
+
+
+def test_a_meter_tells_what_was_taken_since() -> None:
+    """A process that burns two tenths of a second and holds 200 MB."""
+    code = """
+import time
+from stages.tracking import environment
+meter = environment.Meter()
+held = b"x" * 200_000_000
+while time.process_time() < 0.2 + 0.05: pass
+time.sleep(0.3)
+print(dict(meter.read()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    taken = ast.literal_eval(done.stdout)
+    assert taken["system/cpu_seconds"] >= 0.2
+    assert taken["system/seconds"] > 0.3
+    assert taken["system/peak_memory_bytes"] > 200_000_000
+
+
+def test_data_are_datasets_with_their_hashes() -> None:
+    tags = {"input.data/packed": "0123456789abcdef0123456789abcdef.dir", "input.models/tokenizer": "b", "process": "c"}
+    (found,) = recorder._datasets(tags)
+    assert (found.dataset.name, found.dataset.digest) == ("data/packed", "0123456789abcdef0123456789abcdef.dir")
+    assert json.loads(found.dataset.source) == {"uri": "data/packed"}
 
 
 def test_parameters_are_flat_and_artifacts_kept(ended: dict[str, Ended], client: MlflowClient) -> None:

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.tracking import lineage, service, spool
+from stages.tracking import environment, lineage, service, spool
 
 PATIENCE = 60
 """Seconds that a finished stage waits until its run is recorded before it leaves the recorder to it."""
@@ -118,12 +118,14 @@ def run(
     block raises is raised on.
     """
     described = {**{key: str(value) for key, value in tags.items()}, **lineage.origin()}
-    described |= lineage.hashes("input", inputs)
+    described |= lineage.hashes("input", inputs) | environment.tags()
+    meter = environment.Meter()
     continued = os.environ.get("MLFLOW_RUN_ID", "")
     run = Run(spool.event("start", kind=kind, name=name, params=_flat(params), tags=described, run_id=continued))
     try:
         yield run
-        run._send("tags", tags=lineage.hashes("output", outputs))
+        run.summary(meter.read())
+        run._send("tags", tags=lineage.hashes("output", outputs) | environment.gpu())
     except KeyboardInterrupt:
         run._end("KILLED", patience=0)
         raise

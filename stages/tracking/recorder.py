@@ -7,6 +7,7 @@ there has been nothing to do for a while; not meant to be run by hand.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from stages.tracking import lineage, service, spool, store
 from stages.tracking.spool import Event
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import DatasetInput, Metric, Param, RunTag
 
 T = TypeVar("T")
 
@@ -35,6 +36,9 @@ POLL = 0.1
 
 POLITENESS = 5
 """How much the recorder's own work stands back behind the stages'."""
+
+DIGEST = 36
+"""Characters that MLflow keeps of a dataset's digest."""
 
 MAX_METRICS, MAX_OTHERS = 1000, 100
 """What MLflow takes in one batch."""
@@ -116,6 +120,7 @@ class Recorder:
         self._run_id = start["run_id"] or self._create(start)
         self._client.update_run(self._run_id, status="RUNNING", name=start["name"])
         self._log(params=[Param(*item) for item in start["params"].items()])
+        self._client.log_inputs(self._run_id, datasets=_datasets(start["tags"]))
 
     def _create(self, start: Event) -> str:
         experiment = store.experiment(self._client, start["kind"])
@@ -138,6 +143,17 @@ class Recorder:
                 reason = str(error).partition("\n")[0]
                 self._reader.warn(f"{store.uri()} lost a part of it: {reason}")
             self._warned = True
+
+
+def _datasets(tags: dict[str, str]) -> list[DatasetInput]:
+    """The data that a stage reads, by its hashes; what is too long for MLflow's digest is cut."""
+    from mlflow.entities import Dataset, DatasetInput
+
+    data = {name.removeprefix("input."): value for name, value in tags.items() if name.startswith("input.data/")}
+    return [
+        DatasetInput(Dataset(name=name, digest=digest[:DIGEST], source_type="local", source=json.dumps({"uri": name})))
+        for name, digest in data.items()
+    ]
 
 
 def _metrics(batch: list[Event]) -> list[Metric]:
