@@ -1,25 +1,31 @@
 """Run the DVC graph in parallel.
 
+    python -m flows plan                   what is out of date and why, on which device it would run, and how long
     python -m flows run                    everything that is out of date, two stages at a time
     python -m flows run report -w 4        what the stage `report` needs, and itself, four at a time
+    python -m flows doctor                 what keeps flows from running well here, each with its mend
     python -m flows full                   everything with the parameters of flows/full.yaml, in a workspace of its own
+    python -m flows trace 72.6             from a number of the report to the runs and inputs it came from
 
 The result is that of `dvc repro`: the same outputs and the same dvc.lock. A stage that fails keeps
 what needs it from running; the rest goes on, and the command ends with 1. Ctrl-C ends all stages.
 Each stage's output is in .state/logs/<stage>.log. PREFECT_API_URL names a Prefect server to report to.
 
-`full` runs the commit that is checked out, in .state/workspaces/full, and publishes its report in reports/full. It goes
-on where it was stopped. `-S pretrain.budget.flops=1e13` changes a parameter for this run.
+`full NAME` has the parameters of flows/NAME.yaml. It runs the commit that is checked out, in
+.state/workspaces/NAME, publishes its report in reports/NAME, and goes on where it was stopped.
+`-S pretrain.budget.flops=1e13` changes a parameter for this run.
 """
 
 from __future__ import annotations
 
 import signal
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Never
 
-from flows import ENVIRONMENT, graph, server
+from flows import ENVIRONMENT, doctor, estimates, exclusive, graph, overview, resources, server, trace
+from flows.devices import Devices
 from flows.workspace import Workspace
 from stages import command
 from stages.errors import StageError
@@ -28,19 +34,37 @@ from stages.errors import StageError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and do what it says."""
     parser = command.parser("flows", __doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run|full")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="plan|run|full|trace|doctor")
+    plan = commands.add_parser("plan", help="say what is out of date and why")
     run = commands.add_parser("run", help="reproduce what is out of date")
-    run.add_argument("targets", nargs="*", help="stages, as in dvc.yaml; default: all")
-    full = commands.add_parser("full", help="reproduce flows/full.yaml in a workspace of its own, and publish")
+    for command_parser in (plan, run):
+        command_parser.add_argument("targets", nargs="*", help="stages, as in dvc.yaml; default: all")
+    full = commands.add_parser("full", help="reproduce flows/<name>.yaml in a workspace of its own, and publish")
+    full.add_argument("name", nargs="?", default="full", help="of the file in flows/; default: full")
     full.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as in dvc exp run")
-    for command_parser in (run, full):
+    tracing = commands.add_parser(
+        "trace",
+        help="lead a number, a cell of the results, a stage or a run back to its inputs",
+        description=trace.__doc__,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    tracing.add_argument("words", nargs="+", help="a number, columns of reports/results.csv, a stage, or a run's id")
+    tracing.set_defaults(workers=1)
+    commands.add_parser("doctor", help="say what is wrong with this machine and project").set_defaults(workers=1)
+    for command_parser in (plan, run, full):
         command_parser.add_argument("-w", "--workers", type=int, default=2, help="stages at a time; default: 2")
     options = parser.parse_args(arguments)
     if options.workers < 1:
         raise StageError("--workers must be at least 1")
     signal.signal(signal.SIGTERM, _interrupt)
     if options.command == "full":
-        publish(options.command, options.workers, options.set_param)
+        publish(options.name, options.workers, options.set_param)
+    elif options.command == "doctor":
+        examine()
+    elif options.command == "trace":
+        print("\n".join(trace.trace(options.words, graph.root())))
+    elif options.command == "plan":
+        show_plan(options.targets, options.workers)
     else:
         reproduce(options.targets, options.workers)
 
@@ -58,13 +82,42 @@ def publish(name: str, workers: int, settings: Sequence[str]) -> None:
     print(f"published in reports/{name}")
 
 
+def examine() -> None:
+    """Print what the doctor finds.
+
+    Raises:
+        StageError: it found something.
+    """
+    findings = list(doctor.examine(graph.root()))
+    for finding in findings:
+        print(finding)
+    if findings:
+        raise StageError(f"{len(findings)} to mend")
+    print("Nothing to mend.")
+
+
+def show_plan(targets: list[str], workers: int) -> None:
+    """Print what `run` would do."""
+    plan = graph.plan(targets)
+    if not plan.stages:
+        print("Everything is up to date.")
+        return
+    seconds = estimates.expected([stage.name for stage in plan.stages], estimates.durations())
+    for line in overview.lines(plan, resources.load(plan.root), Devices.found(workers), seconds, workers):
+        print(line)
+
+
 def reproduce(targets: list[str], workers: int) -> None:
     """Run the flow, but start no Prefect if there is nothing to do.
 
     Raises:
         StageError: a stage failed.
     """
-    if not graph.plan(targets).stages:
+    with exclusive.workspace(graph.root(), print):
+        planned = graph.plan(targets)
+        if not planned.stages:
+            graph.settle_lock(planned)  # of a run that was killed
+    if not planned.stages:
         print("Everything is up to date.")
         return
     with server.starting() as started:

@@ -1,4 +1,7 @@
-"""What DVC knows: stages, what they need, what is out of date, the lock file. The only importer of dvc."""
+"""What DVC knows: stages, what they need, what is out of date and why, the lock file.
+
+With `reproduce`, the only importer of dvc.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 from dvc.utils.serialize import dumps_yaml, load_yaml, parse_yaml_for_update
 
+from flows import reproduce
 from stages import artifacts
 from stages.errors import StageError
 
-GRAPH, LOCK = "dvc.yaml", "dvc.lock"
+GRAPH, LOCK, ORDER = "dvc.yaml", "dvc.lock", ".state/lock-order.json"
+
+WORDS = {"modified": "changed", "new": "is new", "deleted": "is missing", "not in cache": "is not in the cache"}
+"""What DVC says of a file or parameter, so that it can stand in a sentence."""
+
+ROOM = 40
+"""Characters that a reason has for the values of a parameter."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +38,12 @@ class Stage:
     Attributes:
         name: as DVC addresses it; a stage of a matrix holds an ``@``.
         needs: the stages that must have ended before, of those that may have to run.
+        reasons: what is not as `dvc.lock` has it; empty if it stands only on stages that have to run.
     """
 
     name: str
     needs: frozenset[str]
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,15 +73,47 @@ def plan(targets: Sequence[str] = ()) -> Plan:
     """
     with _project() as repo:
         active = get_active_graph(repo.index.graph)
-        steps = plan_repro(active, collect_stages(repo, targets or [GRAPH]))
+        steps = plan_repro(active, _stages(repo, targets))
         needs = {step.addressing: {need.addressing for need in active.successors(step)} for step in steps}
-        stale = {step.addressing for step in steps if step.changed()}
         root = Path(repo.root_dir)
+        recorded = set(_locked_stages(root))
+        reasons = {step.addressing: tuple(_reasons(step, recorded)) for step in steps}
+    stale = {name for name, found in reasons.items() if found}
     for name, needed in needs.items():
         if needed & stale:
             stale.add(name)
-    stages = tuple(Stage(name, frozenset(needs[name] & stale)) for name in needs if name in stale)
-    return Plan(root, stages, tuple(dict.fromkeys([*_locked_stages(root), *needs])))
+    stages = tuple(Stage(name, frozenset(needs[name] & stale), reasons[name]) for name in needs if name in stale)
+    return Plan(root, stages, tuple(dict.fromkeys([*(_unsettled_order(root) or _locked_stages(root)), *needs])))
+
+
+def note_order(plan: Plan) -> None:
+    """Keep the order for the next run, in case that this one is killed before it can settle `dvc.lock`."""
+    artifacts.write_json(plan.root / ORDER, plan.order)
+
+
+def root() -> Path:
+    """The DVC project around the current directory.
+
+    Raises:
+        StageError: there is none.
+    """
+    try:
+        return Path(Repo.find_root())
+    except DvcException as error:
+        raise StageError(f"DVC: {error}") from None
+
+
+def remotes(root: Path) -> dict[str, str]:
+    """DVC's remotes and their addresses.
+
+    Raises:
+        StageError: DVC cannot open the project.
+    """
+    try:
+        with Repo(str(root)) as repo:
+            return {name: str(settings["url"]) for name, settings in repo.config["remote"].items()}
+    except DvcException as error:
+        raise StageError(f"DVC: {error}") from None
 
 
 def settle_lock(plan: Plan) -> None:
@@ -75,14 +121,9 @@ def settle_lock(plan: Plan) -> None:
     with _project():
         written = _locked_stages(plan.root)
         ordered = [name for name in plan.order if name in written]
-        if written == ordered:
-            return
-        path = plan.root / LOCK
-        content = parse_yaml_for_update(path.read_text(encoding="utf-8"), path)
-        for name in ordered:
-            content["stages"][name] = content["stages"].pop(name)
-        with artifacts.atomic_file(path) as temporary:
-            temporary.write_text(dumps_yaml(content), encoding="utf-8")
+        if written != ordered:
+            _write_in_order(plan.root / LOCK, ordered)
+    (plan.root / ORDER).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -95,6 +136,53 @@ def _project() -> Iterator[Repo]:
         raise StageError("another DVC command is at work in this project: wait until it has ended") from None
     except DvcException as error:
         raise StageError(f"DVC: {error}") from None
+
+
+def _stages(repo: Repo, targets: Sequence[str]) -> list[Any]:
+    """What `targets` name; DVC reads the whole graph anew for what is no stage's name, as a file or a group."""
+    stages = {stage.addressing: stage for stage in repo.index.stages}
+    if not targets:
+        return [stage for stage in stages.values() if stage.path_in_repo == GRAPH]
+    if set(targets) <= set(stages):
+        return [stages[target] for target in targets]
+    return list(collect_stages(repo, targets))
+
+
+def _reasons(step: Any, recorded: set[str]) -> Iterator[str]:
+    """What `step.changed()` would find, all of it; a frozen stage is not asked about what it needs."""
+    if not step.frozen and (step.is_callback or step.always_changed):
+        yield "it always runs"
+    if not (step.frozen or step.addressing in recorded):
+        yield "it never ran"
+        return
+    if step.changed_stage():
+        yield "its command changed"
+    for entry in [*(() if step.frozen else step.deps), *step.outs]:
+        for path, state in reproduce.changes(entry).items():
+            yield f"{path} {WORDS.get(state, state)}{_values(entry, path)}"
+
+
+def _values(entry: Any, key: str) -> str:
+    """A parameter's recorded and present value, if a line has room for them."""
+    if not isinstance(entry, ParamsDependency):
+        return ""
+    before, now = (entry.hash_info.value or {}).get(key), entry.read_params().get(key)
+    text = f" ({before} -> {now})"
+    return text if len(text) < ROOM else ""
+
+
+def _write_in_order(path: Path, names: Sequence[str]) -> None:
+    content = parse_yaml_for_update(path.read_text(encoding="utf-8"), path)
+    for name in names:
+        content["stages"][name] = content["stages"].pop(name)
+    with artifacts.atomic_file(path) as temporary:
+        temporary.write_text(dumps_yaml(content), encoding="utf-8")
+
+
+def _unsettled_order(root: Path) -> list[str]:
+    """What a run that was killed has noted; empty after one that has settled `dvc.lock`."""
+    path = root / ORDER
+    return list(artifacts.read_json(path)) if path.exists() else []
 
 
 def _locked_stages(root: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Any
 
@@ -12,11 +12,16 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
-from flows import graph
-from flows.devices import Slots
+from flows import estimates, exclusive, graph, resources
+from flows.devices import Devices, Lease
+from flows.nursery import Job, Nursery
 from flows.progress import Progress, shown
-from flows.run_stage import Outcome, Result, log_file, run_stage
+from flows.result import Outcome, Result
+from flows.run_stage import Runner, log_file
 from flows.schedule import Schedule
+
+POLL = 0.2
+"""Seconds between two looks whether a device that another flow holds has become free."""
 
 
 @flow(name="reproduce", persist_result=False)
@@ -25,12 +30,16 @@ def reproduce(targets: list[str] | None = None, workers: int = 2) -> State[Any]:
 
     A stage that fails keeps what needs it from running; everything else goes on.
     """
-    plan = graph.plan(targets or [])
-    try:
-        with shown(len(plan.stages)) as progress:
-            outcomes = Dispatcher(plan, Slots(workers), progress).run()
-    finally:
-        graph.settle_lock(plan)
+    with exclusive.workspace(graph.root(), print) as descriptor:
+        plan = graph.plan(targets or [])
+        graph.note_order(plan)
+        nursery = Nursery(plan.root)
+        try:
+            with shown(len(plan.stages)) as progress:
+                outcomes = Dispatcher(plan, Devices.found(workers), workers, nursery, descriptor, progress).run()
+        finally:
+            nursery.close()
+            graph.settle_lock(plan)
     failed = [outcome.stage for outcome in outcomes if outcome.result is Result.FAILED]
     if failed:
         return Failed(message=f"{len(failed)} of {len(plan.stages)} stages failed: {', '.join(failed)}")
@@ -38,17 +47,23 @@ def reproduce(targets: list[str] | None = None, workers: int = 2) -> State[Any]:
 
 
 class Dispatcher:
-    """Gives each stage of a plan to Prefect as a task once all that it needs is done and a slot is free.
+    """Gives each stage of a plan to Prefect as a task once all that it needs is done and devices are free.
 
-    Prefect gets only tasks that can start: one that waits would hold a thread, and a slot with it.
+    Prefect gets only tasks that can start: one that waits would hold a thread, and a device with it.
     """
 
-    def __init__(self, plan: graph.Plan, slots: Slots, progress: Progress) -> None:
+    def __init__(
+        self, plan: graph.Plan, devices: Devices, workers: int, nursery: Nursery, workspace: int, progress: Progress
+    ) -> None:
+        names = [stage.name for stage in plan.stages]
         self._needs = {stage.name: stage.needs for stage in plan.stages}
         self._logs = plan.root / ".state" / "logs"
-        self._schedule = Schedule(plan.stages)
-        self._slots, self._progress = slots, progress
+        self._patterns = resources.load(plan.root)
+        self._schedule = Schedule(plan.stages, estimates.expected(names, estimates.durations()))
+        self._devices, self._workers, self._workspace, self._progress = devices, workers, workspace, progress
         self._stop = Event()
+        self._runner = Runner(nursery, self._stop)
+        self._leases: dict[str, Lease] = {}
         self._futures: dict[str, PrefectFuture[Any]] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._ended: SimpleQueue[str] = SimpleQueue()
@@ -56,36 +71,52 @@ class Dispatcher:
     def run(self) -> list[Outcome]:
         """Run all that can be run. Whatever interrupts it ends the stages that are running."""
         try:
-            self._start_ready()
-            while self._schedule.running:
-                self._end(self._ended.get())
-                self._start_ready()
+            while self._start_ready() or self._leases:
+                self._wait()
         finally:
             self._stop.set()
-            while self._schedule.running:
+            while self._leases:
                 self._end(self._ended.get())
         self._progress.skipped(self._schedule.left)
         return list(self._outcomes.values())
 
-    def _start_ready(self) -> None:
+    def _start_ready(self) -> bool:
+        """Start what may start and fits; whether anything is left that waits for devices alone."""
+        waits = False
         for stage in self._schedule.ready:
-            if not self._slots.take(stage):
-                return
-            self._submit(stage)
-            self._schedule.start(stage)
-            self._progress.started(stage, log_file(self._logs, stage))
+            needs = resources.of(stage, self._patterns)
+            lease = self._devices.take(needs.gpus, needs.cpus) if len(self._leases) < self._workers else None
+            if lease:
+                self._start(stage, lease)
+            waits = waits or not lease
+        return waits
 
-    def _submit(self, stage: str) -> None:
+    def _wait(self) -> None:
+        """Until a stage ends, or a while, for other flows free devices too."""
+        try:
+            self._end(self._ended.get(timeout=POLL))
+        except Empty:
+            return
+
+    def _start(self, stage: str, lease: Lease) -> None:
+        self._leases[stage] = lease
         run = task(name="stage", task_run_name=stage, cache_policy=NO_CACHE, persist_result=False)(self._run)
         needed = [self._futures[need] for need in self._needs[stage]]
-        future = run.submit(stage, return_state=False, wait_for=needed)
+        try:
+            future = self._futures[stage] = run.submit(stage, return_state=False, wait_for=needed)
+        except BaseException:
+            self._devices.give_back(self._leases.pop(stage))
+            raise
+        self._schedule.start(stage)
         future.add_done_callback(lambda _: self._ended.put(stage))
-        self._futures[stage] = future
+        self._progress.started(stage, log_file(self._logs, stage))
 
     def _run(self, stage: str) -> State[Any]:
         """The task's body, in a thread of its own."""
-        outcome = run_stage(stage, log_file(self._logs, stage), self._stop)
-        self._outcomes[stage] = outcome
+        needs, lease = resources.of(stage, self._patterns), self._leases[stage]
+        seconds = needs.minutes * 60 if needs.minutes else None
+        job = Job(stage, str(log_file(self._logs, stage)), lease.environment, needs.memory, seconds)
+        outcome = self._outcomes[stage] = self._runner.run(job, [*lease.descriptors, self._workspace])
         if not outcome.succeeded:
             return Failed(message=f"{outcome.result.value}: see {outcome.log}")
         return Completed(message=outcome.result.value)
@@ -93,7 +124,7 @@ class Dispatcher:
     def _end(self, stage: str) -> None:
         outcome = self._outcomes[stage] = self._outcomes.get(stage) or self._lost(stage)
         self._schedule.end(stage, succeeded=outcome.succeeded)
-        self._slots.give_back(stage)
+        self._devices.give_back(self._leases.pop(stage))
         self._progress.ended(outcome)
 
     def _lost(self, stage: str) -> Outcome:

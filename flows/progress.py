@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from flows.run_stage import Outcome, Result
+from flows.result import Outcome, Result
 
 NAMED = 8
 """Stages that a line lists by name."""

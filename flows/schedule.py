@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flows.graph import Stage
 
@@ -10,14 +10,17 @@ from flows.graph import Stage
 class Schedule:
     """Stages on their way through a run."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], seconds: Mapping[str, float] | None = None) -> None:
+        """Of `stages` in the order of a serial run, with how long each is expected to take."""
         self._waiting = {stage.name: set(stage.needs) for stage in stages}
         self._running: set[str] = set()
+        self._left = _longest_ways(stages, seconds or {})
 
     @property
     def ready(self) -> list[str]:
-        """Stages that may start now, in the order of a serial run."""
-        return [name for name, needs in self._waiting.items() if not needs]
+        """Stages that may start now: those first behind which most is waiting, then in the order of a serial run."""
+        ready = [name for name, needs in self._waiting.items() if not needs]
+        return sorted(ready, key=lambda name: -self._left[name])
 
     @property
     def running(self) -> bool:
@@ -40,3 +43,13 @@ class Schedule:
         if succeeded:
             for needs in self._waiting.values():
                 needs.discard(name)
+
+
+def _longest_ways(stages: Sequence[Stage], seconds: Mapping[str, float]) -> dict[str, float]:
+    """For each stage the time to the end of the graph, with itself, on the longest way."""
+    ways = {stage.name: 0.0 for stage in stages}
+    for stage in reversed(stages):
+        ways[stage.name] += seconds.get(stage.name, 0.0)
+        for need in stage.needs:
+            ways[need] = max(ways[need], ways[stage.name])
+    return ways

@@ -29,7 +29,48 @@ START = 300
 
 POLL = 0.1
 
-Server = subprocess.Popen[bytes]
+RESTARTS = 3
+"""How often a server that dies is started again; Prefect's clients repeat meanwhile what they could not tell it."""
+
+
+class Server:
+    """A server process of our own, and the one in its place if it is killed."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._process = _start(port)
+        self._over = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+
+    @property
+    def pid(self) -> int:
+        """The present process."""
+        return self._process.pid
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def keep(self) -> None:
+        """From now on, start it again whenever it dies."""
+        self._keeper.start()
+
+    def end(self) -> None:
+        """End it for good."""
+        self._over.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
+        self._process.kill()
+        self._process.wait()
+
+    def _keep(self) -> None:
+        for _ in range(RESTARTS):
+            while not self.is_dead:
+                if self._over.wait(POLL):
+                    return
+            if not self._over.is_set():
+                self._process = _start(self._port)
 
 
 @contextmanager
@@ -39,14 +80,13 @@ def starting() -> Iterator[Server | None]:
         yield None
         return
     port = _free_port()
-    server = _start(port)
+    server = Server(port)
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     try:
         yield server
     finally:
         del os.environ["PREFECT_API_URL"]
-        server.kill()
-        server.wait()
+        server.end()
 
 
 def wait(server: Server | None) -> None:
@@ -59,17 +99,20 @@ def wait(server: Server | None) -> None:
     address = os.environ["PREFECT_API_URL"]
     limit = time.monotonic() + (START if server else START / 10)
     while time.monotonic() < limit:
-        if server and server.poll() is not None:
+        if server and server.is_dead:
             raise StageError(f"the Prefect server ended as it started: see {_log()}")
         try:
             with urllib.request.urlopen(f"{address}/health"):
-                return
+                break
         except (urllib.error.URLError, ConnectionError):
             time.sleep(POLL)
-    raise StageError(f"no Prefect server answers at {address}: start it, or unset PREFECT_API_URL")
+    else:
+        raise StageError(f"no Prefect server answers at {address}: start it, or unset PREFECT_API_URL")
+    if server:
+        server.keep()
 
 
-def _start(port: int) -> Server:
+def _start(port: int) -> subprocess.Popen[bytes]:
     _log().parent.mkdir(parents=True, exist_ok=True)
     with _log().open("wb") as output:
         return subprocess.Popen(

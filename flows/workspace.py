@@ -22,7 +22,7 @@ from stages.errors import StageError
 from stages.tracking import store
 
 PARAMS, LOCK = "params.yaml", "dvc.lock"
-PUBLISHED = ("report.md", "results.csv", "figures", "speed.csv", "speed.md", "speed.svg")
+PUBLISHED = ("index.html", "report.md", "results.csv", "figures", "tables", "speed.csv", "speed.md", "speed.svg")
 
 
 @dataclass(frozen=True)

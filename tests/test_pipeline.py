@@ -16,7 +16,7 @@ import yaml
 from stages import paths
 
 REVIEWS = Path(__file__).parent / "data" / "reviews.csv"
-COPIED = ("stages", "flows", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+COPIED = ("stages", "flows", "reports/benchmarks", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -49,7 +49,7 @@ def workspace(folder: Path) -> Path:
     folder.mkdir()
     for name in COPIED:
         origin, target = paths.ROOT / name, folder / name
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if origin.is_dir():
             shutil.copytree(origin, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:

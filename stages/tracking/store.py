@@ -45,7 +45,7 @@ def connect() -> MlflowClient:
     """
     from mlflow import MlflowClient
 
-    database = _database()
+    database = file()
     if database is None:
         return MlflowClient(uri())
     from mlflow.store.tracking import sqlalchemy_store  # noqa: F401  (takes a second: not under the lock)
@@ -60,7 +60,7 @@ def experiment(client: MlflowClient, name: str) -> str:
     """The id of the experiment called `name`, made if it is new; another process may make it meanwhile."""
     from mlflow.exceptions import MlflowException
 
-    database = _database()
+    database = file()
     location = (database.parent / "mlartifacts" / name).as_uri() if database else None
     if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)
@@ -81,7 +81,7 @@ def reconcile(client: MlflowClient) -> None:
             client.set_terminated(run.info.run_id, status="KILLED")
 
 
-def _database() -> Path | None:
+def file() -> Path | None:
     """The sqlite file behind the store; None for a server or another database."""
     return Path(uri().removeprefix(SQLITE)).resolve() if uri().startswith(SQLITE) else None
 
@@ -89,6 +89,6 @@ def _database() -> Path | None:
 @contextmanager
 def _locked(database: Path) -> Iterator[None]:
     database.parent.mkdir(parents=True, exist_ok=True)
-    with database.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with database.with_suffix(".lock").open("w") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
         yield

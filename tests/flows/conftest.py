@@ -113,6 +113,8 @@ def project(tmp_path: Path, prefect_home: Path, monkeypatch: pytest.MonkeyPatch)
         "PYTHONPATH": str(paths.ROOT),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PREFECT_HOME": str(prefect_home),
+        "TMPDIR": str(tmp_path),  # the locks of devices: other flows on this machine are not waited for
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}",
     }
     environment.pop("PREFECT_API_URL", None)
     project = Project(root, environment)

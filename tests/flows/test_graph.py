@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+import yaml
 from dvc.repo import Repo
 
 from flows import graph
 from stages.errors import StageError
-from tests.flows.conftest import Project
+from tests.flows.conftest import WORK, Project
 
 ALL = ["top", "left", "right", "join", "each@a", "each@b", "alone", "still"]
 
@@ -33,6 +36,50 @@ def test_what_changed_is_planned_with_all_that_stands_on_it(project: Project) ->
     (project.root / "params.yaml").write_text("size: 2\n")
     assert sorted(names(graph.plan())) == ["each@a", "each@b", "join", "left", "right", "top"]
     assert names(graph.plan(["left"])) == ["top", "left"]
+
+
+def test_every_reason_is_named(project: Project) -> None:
+    """What changed: a command, a file, a parameter with its values, an output, whether there is any record."""
+
+    def reasons() -> dict[str, tuple[str, ...]]:
+        return {stage.name: stage.reasons for stage in graph.plan().stages}
+
+    assert set(reasons().values()) == {("it never ran",)} | {reasons()["still"]}
+    assert reasons()["still"] == ("still changed",)  # frozen: only its outputs are looked at
+    project.run("dvc", "repro", "-q").check_returncode()
+    (project.root / "params.yaml").write_text("size: 2\n")
+    (project.root / "work.py").write_text(WORK + "# a comment\n")
+    (project.root / "join").unlink()
+    shutil.rmtree(project.root / ".dvc" / "cache")
+    content = yaml.safe_load((project.root / "dvc.yaml").read_text())
+    content["stages"]["right"]["always_changed"] = True
+    content["stages"]["alone"]["cmd"] = "echo other > alone"
+    (project.root / "dvc.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    assert reasons() == {
+        "top": ("work.py changed", "size changed (1 -> 2)", "top is not in the cache"),
+        "left": ("left is not in the cache",),
+        "right": ("it always runs", "right is not in the cache"),
+        "join": ("join is not in the cache",),
+        "each@a": ("each-a is not in the cache",),
+        "each@b": ("each-b is not in the cache",),
+        "alone": ("its command changed", "alone is not in the cache"),
+        "still": ("still is not in the cache",),
+    }
+
+
+@pytest.mark.parametrize("change", ["nothing", "parameter", "dependency", "output", "cache", "frozen output", "lock"])
+def test_a_stage_has_a_reason_if_dvc_would_say_that_it_changed(project: Project, change: str) -> None:
+    project.run("dvc", "repro", "-q").check_returncode()
+    files = {"dependency": "left", "output": "join", "frozen output": "still", "lock": "dvc.lock"}
+    if change == "parameter":
+        (project.root / "params.yaml").write_text("other: 1\n")
+    elif change == "cache":
+        shutil.rmtree(project.root / ".dvc" / "cache")
+    elif change in files:
+        (project.root / files[change]).unlink()
+    with Repo() as repo, repo.lock:
+        changed = {stage.addressing for stage in repo.index.stages if stage.changed()}
+    assert {stage.name for stage in graph.plan().stages if stage.reasons} == changed
 
 
 def test_what_cannot_be_planned_is_an_error_that_says_why(project: Project) -> None:

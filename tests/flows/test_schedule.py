@@ -26,6 +26,15 @@ def test_a_stage_is_ready_once_all_it_needs_has_succeeded() -> None:
     assert not schedule.running
 
 
+def test_the_longest_way_starts_first() -> None:
+    """With what stands behind a stage, not with its own time alone; without estimates the serial order stays."""
+    needs = {"short": "", "long": "", "first": "", "second": "first"}
+    stages = [Stage(name, frozenset(need.split())) for name, need in needs.items()]
+    assert Schedule(stages).ready == ["short", "long", "first"]
+    seconds = {"short": 1.0, "long": 5.0, "first": 1.0, "second": 6.0}
+    assert Schedule(stages, seconds).ready == ["first", "long", "short"]
+
+
 def test_what_stands_on_a_failed_stage_is_left() -> None:
     schedule = diamond()
     for name, succeeded in {"top": True, "left": False, "right": True, "alone": True}.items():
