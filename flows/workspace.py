@@ -22,7 +22,17 @@ from stages.errors import StageError
 from stages.tracking import store
 
 PARAMS, LOCK = "params.yaml", "dvc.lock"
-PUBLISHED = ("index.html", "report.md", "results.csv", "figures", "tables", "speed.csv", "speed.md", "speed.svg")
+PUBLISHED = (
+    "index.html",
+    "report.md",
+    "results.csv",
+    "figures",
+    "tables",
+    "speed.csv",
+    "speed.md",
+    "speed.svg",
+    "pareto.svg",
+)
 
 
 @dataclass(frozen=True)

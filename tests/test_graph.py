@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stages import params, paths
-from stages.compress.methods import COMPRESSORS
+from stages.compress import chain
 from stages.errors import StageError
 from stages.finetune.methods import METHODS
 from stages.pretrain import curriculum
@@ -116,11 +116,11 @@ def test_committed_parameters_name_what_there_is() -> None:
     for name in settings.objectives:
         entry = curriculum.read(settings, name, vocabulary())
         assert entry.start or entry.phases
-    for section, registry in (("methods", METHODS), ("compressors", COMPRESSORS)):
-        variants = getattr(settings, section)
-        assert set(variants) <= set(registry)
-        for name in variants:
-            params.options(registry[name].Options, variants, section, name)
+    assert set(settings.methods) <= set(METHODS)
+    for name in settings.methods:
+        params.options(METHODS[name].Options, settings.methods, "methods", name)
+    for name in settings.compressors:
+        assert chain.read(settings, name)
 
 
 def test_an_unknown_option_is_named() -> None:

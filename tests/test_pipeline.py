@@ -174,7 +174,8 @@ def test_a_second_set_of_parameters_is_published_beside_the_first(serial: Path) 
     output = run(serial, sys.executable, "-m", "flows", "full", "-S", "evaluate.bootstrap=300")
     assert "pretrain@mlm-0  restored from the cache" in output
     assert sorted(file.name for file in full.iterdir()) == [
-        "dvc.lock", "figures", "params.yaml", "report.md", "results.csv", "speed.csv", "speed.md", "speed.svg",
+        "dvc.lock", "figures", "index.html", "params.yaml", "pareto.svg", "report.md", "results.csv",
+        "speed.csv", "speed.md", "speed.svg", "tables",
     ]  # fmt: skip
     assert (serial / "dvc.lock").read_bytes() == before
     locks = [

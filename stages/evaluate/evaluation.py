@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages import metrics
 from stages.evaluate import bootstrap, comparisons
@@ -187,6 +188,7 @@ def _compression(measured: Measured, original: int, place: int) -> Compression:
     before, after = (measured.values[measured.metric][index] for index in (original, place))
     replicates, record = measured.replicates[measured.metric], measured.runs[place].record
     lower, upper = bootstrap.interval(replicates[place] - replicates[original]).tolist()
+    kept = _kept(replicates[original], replicates[place]) if before > 0 else (None, None)
     return Compression(
         **record.model_dump(include={"objective", "method", "seed", "compressor"}),
         bytes_before=measured.runs[original].record.bytes if record.bytes_before is None else record.bytes_before,
@@ -197,4 +199,17 @@ def _compression(measured: Measured, original: int, place: int) -> Compression:
         difference=after - before,
         lower=lower,
         upper=upper,
+        retention=after / before if before > 0 else None,
+        retention_lower=kept[0],
+        retention_upper=kept[1],
+        p=measured.metrics.paired(
+            measured.labels, *(measured.runs[index].predictions.predictions for index in (place, original))
+        ),
     )
+
+
+def _kept(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
+    """The interval of the share of the score that is left; of resamples those count where there was one."""
+    there = before > 0
+    lower, upper = bootstrap.interval(after[there] / before[there]).tolist()
+    return lower, upper

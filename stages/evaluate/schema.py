@@ -84,8 +84,9 @@ class Comparison(Section):
 class Compression(Section):
     """What a compressor leaves of one model: the difference to the model it was made from.
 
-    The interval is over examples: it speaks of this model, not of others trained with other seeds. Bytes are those of
-    the weights.
+    The intervals are over examples: they speak of this model, not of others trained with other seeds. `retention` is
+    the share of the score that is left, none where there was none; `p` is that of the paired test on the same examples,
+    for metrics of classes. Bytes are those of the weights.
     """
 
     metric: str
@@ -100,6 +101,10 @@ class Compression(Section):
     difference: FiniteFloat
     lower: FiniteFloat
     upper: FiniteFloat
+    retention: FiniteFloat | None
+    retention_lower: FiniteFloat | None
+    retention_upper: FiniteFloat | None
+    p: FiniteFloat | None
 
 
 class Evaluation(Section):

@@ -25,6 +25,7 @@ from stages.model.tunable import Tunable
 from stages.params import Section, parse
 
 ADAPTER, DESCRIPTION, PROMPT = f"adapter{files.SUFFIX}", "adapter.json", "prompt.json"
+GRAPH = ".onnx"
 
 
 class Belonging(Section):
@@ -164,8 +165,8 @@ def stand_alone(source: Path, folder: Path) -> None:
 
 
 def size(folder: Path) -> int:
-    """Bytes of the weights that a folder holds."""
-    return sum(file.stat().st_size for file in folder.glob(f"*{files.SUFFIX}"))
+    """Bytes of the weights that a folder holds, as they are or in a graph."""
+    return sum(file.stat().st_size for file in folder.iterdir() if file.suffix in (files.SUFFIX, GRAPH))
 
 
 def _description(folder: Path) -> Description:

@@ -53,10 +53,10 @@ class Classifier(Tunable):
             chosen = [state.gather(1, back.expand_as(state)) for state in chosen]
         else:
             chosen = [pool(state, real, self.config.pooling) for state in chosen]
-        return torch.cat([self._finished(state) for state in chosen], dim=-1)
+        return torch.cat([self.finished(state) for state in chosen], dim=-1)
 
-    def _finished(self, pooled: Tensor) -> Tensor:
-        """(batch, width) -> (batch, width)."""
+    def finished(self, pooled: Tensor) -> Tensor:
+        """What was pooled (batch, width), as the head reads it."""
         if self.pooler is not None:
             finished: Tensor = self.pooler(pooled[:, None])  # most take the first of a text's states by themselves
             return finished.flatten(1)

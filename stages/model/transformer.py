@@ -67,11 +67,11 @@ class Embeddings(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head scaled dot-product attention (Vaswani et al. 2017, §3.2)."""
+    """Multi-head scaled dot-product attention (Vaswani et al. 2017, §3.2); how many heads, its maps say."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.heads = config.num_attention_heads
+        self.head_dim = config.head_dim
         self.Wqkv = Linear(config.hidden_size, 3 * config.hidden_size)
         self.Wo = Linear(config.hidden_size, config.hidden_size)
 
@@ -80,9 +80,10 @@ class Attention(nn.Module):
 
     def read(self, x: Tensor, position: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, (batch, heads, length, head_dim)."""
-        batch, length, width = x.shape
-        qkv = self.Wqkv(x).view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        batch, length, _ = x.shape
+        qkv = self.Wqkv(x)
+        heads = qkv.shape[-1] // (3 * self.head_dim)
+        query, key, value = qkv.view(batch, length, 3, heads, self.head_dim).permute(2, 0, 3, 1, 4).unbind(0)
         return rotary.rotate(query, *position), rotary.rotate(key, *position), value
 
     def write(self, mixed: Tensor) -> Tensor:
@@ -105,19 +106,21 @@ class CrossAttention(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.heads = config.num_attention_heads
+        self.head_dim = config.head_dim
         self.Wq = Linear(config.hidden_size, config.hidden_size)
         self.Wkv = Linear(config.hidden_size, 2 * config.hidden_size)
         self.Wo = Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, x: Tensor, states: Tensor, mask: Tensor | None) -> Tensor:
-        batch, length, width = x.shape
-        query = self.Wq(x).view(batch, length, self.heads, -1).transpose(1, 2)
-        key, value = self.Wkv(states).view(batch, -1, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        batch, length, _ = x.shape
+        query, both = self.Wq(x), self.Wkv(states)
+        heads = query.shape[-1] // self.head_dim
+        query = query.view(batch, length, heads, self.head_dim).transpose(1, 2)
+        key, value = both.view(batch, states.shape[1], 2, heads, self.head_dim).permute(2, 0, 3, 1, 4)
         mixed = attend(query, key, value, mask)
         if mask is not None:  # what sees nothing reads nothing, where softmax would give it the mean of all
             mixed = mixed.masked_fill((mask < 0).all(-1, keepdim=True), 0)
-        return self.Wo(mixed.transpose(1, 2).reshape(batch, length, width))
+        return self.Wo(mixed.transpose(1, 2).flatten(2))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:

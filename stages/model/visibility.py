@@ -18,14 +18,11 @@ def additive(
         attention_mask: as `stages.model.transformer.Transformer.forward` takes it.
         causal: whether positions are kept from seeing those after them besides.
     """
-    if attention_mask is None and not causal:
-        return None
-    seen = torch.ones(1, 1, length, length, dtype=torch.bool, device=device)
-    if causal:
-        seen = seen.tril()
-    if attention_mask is not None:
-        seen = seen & _by_head(attention_mask.to(device))
-    return _scores(seen, dtype)
+    real = None if attention_mask is None else _by_head(attention_mask.to(device))
+    if not causal:
+        return None if real is None else _scores(real, dtype)
+    before = torch.ones(1, 1, length, length, dtype=torch.bool, device=device).tril()
+    return _scores(before if real is None else before & real, dtype)
 
 
 def of_memory(attention_mask: Tensor | None, device: torch.device, dtype: torch.dtype) -> Tensor | None:

@@ -2,10 +2,10 @@
 
     python -m stages.speed
 
-Writes reports/speed.csv, reports/speed.md and reports/speed.svg. Two measurements are never alike, so none is a DVC
-out: the stage runs when a model changed, and what it says holds for the machine that it ran on. Models take turns,
-batch by batch, and objectives step by step, so that a machine that slows down slows all, and ratios are those of
-medians over the same rounds.
+Reads data/metrics/evaluate besides models; writes speed.csv, speed.md, speed.svg and pareto.svg in reports/. Two
+measurements are never alike, so none is a DVC out: the stage runs when a model changed, and what it says holds for the
+machine that it ran on. Models take turns, batch by batch, and objectives step by step, so that a machine that slows
+down slows all, and ratios are those of medians over the same rounds.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ def main(argv: Sequence[str] | None) -> None:
         outputs=[],
     ) as run:
         from stages.report.figures import style
-        from stages.speed import models, page, training
+        from stages.speed import models, page, pareto, training
 
         phases = training.measure(settings)
         rows = models.measure_all(settings) + training.rows(settings, phases)
         with style.styled():
-            page.write(rows, training.figure(settings, phases), paths.REPORTS)
+            figures = {"speed": training.figure(settings, phases), "pareto": pareto.figure(settings, rows)}
+            page.write(rows, figures, paths.REPORTS)
         run.summary({f"{row.subject}.{row.figure}".replace("/", "."): row.value for row in rows})
         run.artifact(paths.REPORTS / "speed.csv")
 

@@ -1,23 +1,26 @@
-"""Latency and throughput of models that take turns."""
+"""Latency and throughput of models that take turns, and how large they are on disk and in memory."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from stages import paths
-from stages.compress import files as compressed_files
-from stages.finetune import files as tuned_files
 from stages.finetune import tasks
 from stages.finetune.examples import Batch
+from stages.finetune.predict import Scorer
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier
-from stages.model.answerer import Answerer
 from stages.params import Params
+from stages.speed import memory, sizes
 from stages.speed.rows import Row
+
+SELECTED = "selected"
+"""What the model is called that others were made from."""
 
 SINGLES, BATCHES, BATCH_SIZE, WARM_UP = 100, 8, 32, 5
 
@@ -30,11 +33,12 @@ def measure_all(settings: Params) -> list[Row]:
 
 def measure(settings: Params, task: str) -> list[Row]:
     """All models of one task on test texts of their real lengths."""
-    subject = f"{task}/selected"
-    models: dict[str, Answerer] = {subject: tuned_files.load(paths.selected(task))}
-    for name in settings.compress.compressors:
-        models[f"{task}/{name}"] = compressed_files.load(paths.compressed(task, name))
+    subject = f"{task}/{SELECTED}"
     folder = paths.selected(task)
+    folders = {subject: folder} | {
+        f"{task}/{name}": paths.compressed(task, name) for name in settings.compress.compressors
+    }
+    models = {name: memory.load(where) for name, where in folders.items()}
     test = tasks.read(task).examples(task, "test", Tokenization.of(folder, classifier.load_config(folder).max_length))
     singles = [test.batch(np.array([place])) for place in range(min(SINGLES, len(test)))]
     batches = [
@@ -47,6 +51,7 @@ def measure(settings: Params, task: str) -> list[Row]:
             ("latency p50", "ms"): 1e3 * float(np.median(latencies[name])),
             ("latency p95", "ms"): 1e3 * float(np.quantile(latencies[name], 0.95)),
             (f"throughput at batch {BATCH_SIZE}", "texts/s"): _rate(batches, throughputs[name]),
+            **_sizes(folders[name], batches[0]),
         }
         for name in models
     }
@@ -57,7 +62,18 @@ def measure(settings: Params, task: str) -> list[Row]:
     ]
 
 
-def take_turns(models: dict[str, Answerer], batches: Sequence[Batch]) -> dict[str, list[float]]:
+def _sizes(folder: Path, batch: Batch) -> dict[tuple[str, str], float]:
+    """On disk and in memory."""
+    size = sizes.measure(folder)
+    return {
+        ("weights on disk", "bytes"): float(size.bytes),
+        ("parameters", ""): float(size.parameters),
+        ("non-zero parameters", ""): float(size.nonzero),
+        ("peak memory", "MiB"): memory.measure(folder, batch) / 2**20,
+    }
+
+
+def take_turns(models: Mapping[str, Scorer], batches: Sequence[Batch]) -> dict[str, list[float]]:
     """Seconds that each model takes for each batch, one model after the other on the same batch."""
     seconds: dict[str, list[float]] = {name: [] for name in models}
     with torch.inference_mode():

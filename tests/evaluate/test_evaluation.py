@@ -57,6 +57,8 @@ def test_compression_is_compared_to_the_model_it_was_made_from(found: Evaluation
     assert item.before == before.value
     assert item.after - item.before == item.difference
     assert item.lower <= item.difference <= item.upper
+    assert item.retention == item.after / item.before
+    assert item.retention_lower <= item.retention <= item.retention_upper  # type: ignore[operator]
     assert (item.bytes_before, item.bytes_after) == (8_000_000, 2_500_000)
 
 

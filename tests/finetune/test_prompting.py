@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 
 from stages import paths, token_store
 from stages.compress import files as compressed_files
-from stages.compress.methods.int8_dynamic import Int8Dynamic
 from stages.errors import StageError
 from stages.finetune import files, methods, prompting
 from stages.finetune.examples import Examples
@@ -30,6 +29,7 @@ from stages.params import Tokenizer as TokenizerParams
 from stages.task import Task
 from stages.tokenizer import files as tokenizer_files
 from stages.tokenizer import train as tokenizer_training
+from tests.compress.made import compress
 from tests.finetune.made import SCORES, job
 
 TEXTS = ["a fine film", "what a bore", "fine , fine acting", "a film for nobody", "boring"] * 4
@@ -176,7 +176,7 @@ def test_saved_it_needs_the_pre_trained_model_and_selected_it_needs_none(
     with pytest.raises(StageError, match=r"model\.safetensors"):
         files.load(saved)
     assert torch.equal(outputs(files.load(alone), given), expected)
-    compressed_files.save(small, "int8_dynamic", Int8Dynamic(Int8Dynamic.Options()), alone)
+    compress(small, alone, "int8_dynamic")
     assert files.size(small) < 0.6 * files.size(alone)
     torch.testing.assert_close(outputs(compressed_files.load(small), given), expected, atol=0.05, rtol=0)
 

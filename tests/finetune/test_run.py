@@ -13,7 +13,6 @@ import torch
 
 from stages import artifacts, params, paths, task
 from stages.compress import files as compressed_files
-from stages.compress.methods.int8_dynamic import Int8Dynamic
 from stages.finetune import examples, files
 from stages.finetune.__main__ import main
 from stages.finetune.run import checkpoint_of, finetune, method_of
@@ -27,6 +26,7 @@ from stages.speed import models as speed
 from stages.tokenizer import encode
 from stages.tokenizer import files as tokenizer_files
 from stages.tokenizer import train as tokenizer_training
+from tests.compress.made import compress
 from tests.finetune.made import TASK
 from tests.finetune.methods.made import OPTIONS
 from tests.model import checkpoints
@@ -129,7 +129,7 @@ def test_it_is_selected_compressed_and_measured(
     choose.write(choose.best(choose.candidates(settings, "imdb")), paths.selected("imdb"))
     paths.pretrained("theirs", 0).rename(tmp_path / "away")
     small = paths.compressed("imdb", "int8_dynamic")
-    compressed_files.save(small, "int8_dynamic", Int8Dynamic(Int8Dynamic.Options()), paths.selected("imdb"))
+    compress(small, paths.selected("imdb"), "int8_dynamic")
     figures = scored(settings, small, compressed_files.load(small), "small")
     original = scored(settings, paths.selected("imdb"), files.load(paths.selected("imdb")), "selected")
     assert figures["test.accuracy"] == pytest.approx(original["test.accuracy"], abs=0.05)
@@ -145,6 +145,7 @@ def test_a_method_that_does_not_fit_leaves_its_reason(
     """In the place of the model and of its predictions, for the stages that read them; and the stage does not fail."""
     for name in ("CURVES", "STATE"):
         monkeypatch.setattr(paths, name, paths.ROOT / name.lower())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{paths.ROOT / 'mlflow.db'}")
     monkeypatch.setattr(params, "load", lambda: settings)
     target = paths.finetuned("imdb", "theirs", "zero_shot", 0)
     main(["--task", "imdb", "--objective", "theirs", "--method", "zero_shot", "--seed", "0"])

@@ -9,7 +9,6 @@ from tokenizers import Tokenizer
 
 from stages import params
 from stages.compress import files as compressed_files
-from stages.compress.methods.int8_dynamic import Int8Dynamic
 from stages.model import backbone, classifier, files
 from stages.model.classifier import Classifier
 from stages.model.classifier_config import ClassifierConfig
@@ -17,6 +16,7 @@ from stages.model.config import TransformerConfig
 from stages.model.transformer import LanguageModel, initialize
 from stages.tokenizer import files as tokenizer_files
 from stages.tokenizer import train as tokenizer_training
+from tests.compress.made import compress
 from tests.model import checkpoints
 
 LABELS = ("low", "middle", "high")
@@ -57,7 +57,7 @@ def tuned(folder: Path, kind: str, labels: tuple[str, ...] = LABELS, seed: int =
         return folder
     whole = folder.with_name(f"{folder.name}-whole")
     classifier.save(whole, model, base)
-    compressed_files.save(folder, "int8_dynamic", Int8Dynamic(Int8Dynamic.Options()), whole)
+    compress(folder, whole, "int8_dynamic")
     return folder
 
 

@@ -7,17 +7,17 @@ embedding tables are kept in int8 and the rows that a text needs are scaled back
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from stages.compress.methods.base import Compressor
+from stages.compress import modules
+from stages.compress.methods.base import Compressor, Material, Shape
 from stages.model.answerer import Answerer
 from stages.model.transformer import Linear
 
 STEPS = 127
-SCALE = ".scale"
 QUANTIZED = (nn.Linear, Linear, nn.Embedding)
 """Of just these types: what else has a matrix may do more with it than multiply or look up."""
 
@@ -35,13 +35,33 @@ class Int8Linear(nn.Module):
         super().__init__()
         self.register_buffer("weight", weight)
         self.register_buffer("scale", scale)
-        zeros = torch.zeros(len(scale), dtype=torch.long)
+        self.register_buffer("bias", bias)
+        self.weight: Tensor
+        self.scale: Tensor
+        self._packed: Any = None
+
+    @classmethod
+    def of(cls, linear: nn.Linear) -> Self:
+        """The same map, its weights rounded."""
+        bias = None if linear.bias is None else linear.bias.detach()
+        return cls(*quantize(linear.weight.detach()), bias)
+
+    def _load_from_state_dict(self, *given: Any) -> None:
+        self._packed = None
+        super()._load_from_state_dict(*given)
+
+    def _pack(self) -> Any:
+        """The weights as the kernel wants them."""
+        torch.backends.quantized.engine = "onednn"  # measured: the fastest on x86 at every length
+        zeros = torch.zeros(len(self.scale), dtype=torch.long)
         with warnings.catch_warnings():  # these tensors are only the way into the kernel's own packing
             warnings.filterwarnings("ignore", message=".*quantized tensor creation.*")
-            affine = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
-        self._packed = torch.ops.quantized.linear_prepack(affine, bias)
+            affine = torch._make_per_channel_quantized_tensor(self.weight, self.scale.double(), zeros, 0)
+        return torch.ops.quantized.linear_prepack(affine, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
+        if self._packed is None:
+            self._packed = self._pack()
         return torch.ops.quantized.linear_dynamic(input.float(), self._packed, reduce_range=False)
 
 
@@ -55,6 +75,11 @@ class Int8Embedding(nn.Module):
         self.rows: Tensor
         self.scale: Tensor
 
+    @classmethod
+    def of(cls, table: nn.Embedding) -> Self:
+        """The same table, its rows rounded."""
+        return cls(*quantize(table.weight.detach()))
+
     @property
     def weight(self) -> Tensor:
         """The whole table in fp32, which DeBERTa reads of its relative positions."""
@@ -67,28 +92,15 @@ class Int8Embedding(nn.Module):
 class Int8Dynamic(Compressor):
     """All linear layers and embedding tables; norms and biases stay."""
 
-    def tensors(self, model: Answerer) -> dict[str, Tensor]:
-        matrices = {f"{name}.weight" for name, module in model.named_modules() if type(module) in QUANTIZED}
-        compressed: dict[str, Tensor] = {}
-        for name, tensor in model.state_dict().items():
-            if name in matrices:
-                compressed[name], compressed[name + SCALE] = quantize(tensor)
-            else:
-                compressed[name] = tensor
-        return compressed
+    quantizes = True
 
-    def restore(self, model: Answerer, tensors: Mapping[str, Tensor]) -> Answerer:
-        torch.backends.quantized.engine = "onednn"  # measured: the fastest on x86 at every length
-        for name, module in list(model.named_modules()):
-            weight, scale = tensors.get(f"{name}.weight"), tensors.get(f"{name}.weight{SCALE}")
-            if weight is None or scale is None:
-                continue
-            if isinstance(module, nn.Embedding):
-                model.set_submodule(name, Int8Embedding(weight, scale))
-            else:
-                model.set_submodule(name, Int8Linear(weight, scale, tensors.get(f"{name}.bias")))
-        replaced = {key for key in tensors if not key.endswith(SCALE) and key + SCALE in tensors}
-        biases = {key.replace(".weight", ".bias") for key in replaced}
-        kept = {key: tensors[key] for key in tensors if key not in replaced | biases and not key.endswith(SCALE)}
-        model.load_state_dict(kept, strict=False)
-        return model.eval()
+    def compress(self, model: Answerer, material: Material) -> Shape:
+        self.shape(model, {})
+        return {}
+
+    def shape(self, model: Answerer, shape: Shape) -> None:
+        for module in list(model.modules()):
+            if type(module) in QUANTIZED:
+                assert isinstance(module, nn.Embedding | nn.Linear)
+                small = Int8Embedding.of(module) if isinstance(module, nn.Embedding) else Int8Linear.of(module)
+                modules.replace(model, module, small)

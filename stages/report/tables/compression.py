@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.evaluate.schema import Compression, Evaluation
-from stages.report.formats import code, interval, mebibytes, number, percent, points
+from stages.report.formats import code, interval, mebibytes, number, p_value, percent, points
 from stages.report.inputs import Inputs
 from stages.report.tables import Table
 
@@ -12,7 +12,7 @@ def compression(inputs: Inputs) -> Table:
     """One row a compressed model; quality in percent."""
     return Table(
         header=["task", "model", "compressor", "size before", "size after", "times smaller",
-                "score before", "score after", "kept", "difference", "95 % interval"],
+                "score before", "score after", "kept", "kept, 95 %", "difference", "95 % interval", "p"],
         rows=[
             _row(evaluation, item)
             for evaluation in inputs.evaluations
@@ -32,7 +32,15 @@ def _row(evaluation: Evaluation, item: Compression) -> list[str]:
         f"{number(item.bytes_before / item.bytes_after, 2)}×",
         percent(item.before),
         percent(item.after),
-        f"{percent(item.after / item.before)} %",
+        *_kept(item),
         points(item.difference),
         interval(item.lower, item.upper),
+        p_value(item.p),
     ]
+
+
+def _kept(item: Compression) -> tuple[str, str]:
+    """The share of the score that is left, and its interval."""
+    if item.retention is None or item.retention_lower is None or item.retention_upper is None:
+        return "", ""
+    return f"{percent(item.retention)} %", f"{percent(item.retention_lower)} – {percent(item.retention_upper)}"

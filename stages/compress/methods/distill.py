@@ -1,0 +1,80 @@
+"""A student of fewer layers, or a smaller one, learns the task from its labels and from its teacher.
+
+After Sanh et al. 2019, DistilBERT, and Jiao et al. 2020, TinyBERT, on the task's training texts. What there is to learn
+is in `stages.compress.lessons`, what students there are in `stages.compress.student`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from stages import params
+from stages.compress import student
+from stages.compress.lessons import Lesson, Lessons
+from stages.compress.methods.base import Compressor, Material, Shape
+from stages.compress.pruning import classifier
+from stages.compress.recovery import TEMPERATURE, Training, fit
+from stages.compress.student import Unteachable
+from stages.compress.units import Unfit
+from stages.model.answerer import Answerer
+from stages.model.classifier import Classifier
+
+
+class Distill(Compressor):
+    """The model as it comes to this step is the teacher."""
+
+    class Options(Training):
+        """``num_hidden_layers``: how many layers of the teacher's make the student; or ``model``: the sizes of a fresh
+        one, as `params.yaml: model` has them. ``losses`` are added to that of the labels.
+        """
+
+        num_hidden_layers: Annotated[int, Field(ge=1)] | None = None
+        model: params.Model | None = None
+        losses: tuple[Lesson, ...] = ("logits", "hidden")
+        temperature: Annotated[float, Field(gt=0)] = TEMPERATURE
+
+        @model_validator(mode="after")
+        def _one_of_both(self) -> Self:
+            if (self.num_hidden_layers is None) == (self.model is None):
+                raise ValueError("give one of num_hidden_layers, model")
+            return self
+
+    @property
+    def trains(self) -> bool:
+        return True
+
+    def refusal(self, before: Sequence[str]) -> str | None:
+        if self.options.model is not None and before:
+            return f"model: a fresh one has nothing left of {', '.join(before)}: put this step first"
+        return None
+
+    def compress(self, model: Answerer, material: Material) -> Shape:
+        taught = classifier(self, model)
+        teacher = copy.deepcopy(taught)
+        self._become(taught, material.seed)
+        try:
+            lessons = Lessons(teacher, taught, self.options.losses, self.options.temperature, material)
+        except (Unteachable, Unfit) as reason:
+            raise self.refuse(f"losses: {reason}: take logits alone") from None
+        fit(taught, material, self.options, lessons, "student", lessons.maps)
+        return {}
+
+    def shape(self, model: Answerer, shape: Shape) -> None:
+        self._become(classifier(self, model), 0)
+
+    def _become(self, model: Classifier, seed: int) -> None:
+        """Give the model the student's modules."""
+        try:
+            if self.options.model is not None:
+                student.fresh(model, self.options.model.sizes(), seed)
+                return
+            there = len(student.layers(model))
+            if self.options.num_hidden_layers > there:
+                raise self.refuse(f"num_hidden_layers: the model has only {there}")
+            student.thin(model, self.options.num_hidden_layers)
+        except Unteachable as reason:
+            raise self.refuse(f"{reason}: leave this step out") from None

@@ -1,0 +1,56 @@
+"""int8 weights against their definition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from stages.compress import files
+from stages.compress.methods.int8_dynamic import STEPS, quantize
+from stages.model import classifier
+from stages.model import files as model_files
+from tests.compress.made import compress
+
+TRANSPOSED = ("c_attn.weight", "c_fc.weight", "c_proj.weight")
+"""Matrices that GPT-2 has in a module of its own, (inputs, outputs)."""
+
+
+def test_weights_are_within_half_a_step() -> None:
+    """And the largest of each row is the last step; a row of zeros stays one."""
+    weight = torch.randn(40, 30, generator=torch.Generator().manual_seed(0))
+    weight[3] = 0
+    values, scale = quantize(weight)
+    assert values.dtype == torch.int8
+    assert ((values * scale[:, None] - weight).abs() <= scale[:, None] / 2 + 1e-7).all()
+    largest = values.abs().amax(1)
+    assert (largest[torch.arange(40) != 3] == STEPS).all()
+    assert largest[3] == 0
+
+
+def test_every_matrix_is_quantized(saved: Path, tmp_path: Path) -> None:
+    """Four bytes a weight become one: nothing of two dimensions is left in fp32, but for what no kernel here reads."""
+    compress(tmp_path / "small", saved, "int8_dynamic")
+    tensors = model_files.load_weights(tmp_path / "small" / model_files.WEIGHTS)
+    for name, parameter in classifier.load(saved).named_parameters():
+        if parameter.ndim == 2 and not name.endswith(TRANSPOSED):
+            module = name.removesuffix(".weight")
+            values = tensors[name] if name in tensors else tensors[f"{module}.rows"]
+            step = tensors[f"{module}.scale"][:, None]
+            assert values.dtype == torch.int8
+            assert ((values * step - parameter).abs() <= step / 2 + 1e-7).all()
+        else:
+            assert torch.equal(tensors[name], parameter)
+
+
+def test_weights_that_are_loaded_later_are_those_that_compute(saved: Path, tmp_path: Path) -> None:
+    """The kernel's own copy of them is made anew."""
+    compress(tmp_path / "small", saved, "int8_dynamic")
+    model = files.load(tmp_path / "small")
+    ids = torch.full((1, 6), 5)
+    with torch.no_grad():
+        before = model(ids, torch.ones_like(ids))
+        state = model.state_dict()  # type: ignore[attr-defined]
+        model.load_state_dict({**state, "classifier.scale": 2 * state["classifier.scale"]})  # type: ignore[attr-defined]
+        after = model(ids, torch.ones_like(ids))
+    assert not torch.allclose(before, after)

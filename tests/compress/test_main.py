@@ -1,0 +1,78 @@
+"""The stage from a selected checkpoint with a tokenizer of its own to a small model that answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages import artifacts, params, paths
+from stages.compress import files, material
+from stages.compress.__main__ import main
+from stages.finetune import files as tuned_files
+from stages.finetune import tasks
+from stages.finetune.run import finetune
+from stages.finetune.tokenization import Tokenization
+from stages.params import Params
+from stages.select import choose
+from tests.finetune.test_run import IDENTITY, scored, settings, tune  # noqa: F401 - a fixture
+from tests.training.toy import Silent
+
+CHAIN = [
+    {"compressor": "prune_neurons", "sparsity": 0.5, "recovery": {"epochs": 2, "batch_size": 16}},
+    "vocabulary",
+    "int8_dynamic",
+]
+
+
+@pytest.fixture
+def selected(settings: Params, monkeypatch: pytest.MonkeyPatch) -> Params:  # noqa: F811
+    """With a selected model, and a chain that compresses it."""
+    compressors = {"compress": settings.compress.model_copy(update={"compressors": ["small"]})}
+    made = settings.model_copy(
+        update={
+            "finetune": settings.finetune.model_copy(update={"methods": ["full"]}),
+            "compressors": {"small": CHAIN},
+            **compressors,
+        }
+    )
+    for name in ("parameters", "trainable_parameters"):
+        monkeypatch.setitem(IDENTITY, name, 1)
+    folder = tune(made, "full")
+    scored(made, folder, tuned_files.load(folder), folder.name)
+    choose.write(choose.best(choose.candidates(made, "imdb")), paths.selected("imdb"))
+    return made
+
+
+def test_examples_are_those_that_the_model_was_fitted_to(selected: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn with its seed, read with its tokenizer; the validation examples are those that it was chosen by."""
+    given = material.gather(selected, "imdb", "small", Silent())
+    seen = {}
+    monkeypatch.setattr("stages.finetune.intermediate.fit", lambda *arguments: seen.update(job=arguments[-1]))
+    finetune(selected, "imdb", "theirs", "full", 0, given.checkpoint("unused"), Silent())
+    for name in ("train", "validation"):
+        ours, theirs = getattr(given, name), getattr(seen["job"], name)
+        places = np.arange(len(theirs))
+        assert len(ours) == len(theirs) == {"train": 200, "validation": 100}[name]
+        assert ours.batch(places).input_ids.equal(theirs.batch(places).input_ids)
+    assert (given.seed, given.dtype) == (seen["job"].seed, seen["job"].dtype)
+
+
+def test_the_stage_writes_a_model_that_answers(selected: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly as well, and the state of what was trained is gone."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{paths.ROOT / 'mlflow.db'}")
+    monkeypatch.setattr(params, "load", lambda: selected)
+    main(["--task", "imdb", "--compressor", "small"])
+    folder, predicted = paths.compressed("imdb", "small"), paths.PREDICTIONS / "compressed" / "imdb" / "small"
+    record = artifacts.read_json(predicted / "run.json")
+    assert record["compressor"] == "small"
+    whole = sum(parameter.numel() for parameter in tuned_files.load(paths.selected("imdb")).parameters())
+    assert whole - 2 * 24 * 65 - 32 * 28 <= record["parameters"] < whole - 2 * 24 * 65
+    assert record["nonzero"] == files.nonzero(folder)
+    assert record["bytes"] == tuned_files.size(folder) < record["bytes_before"] / 2
+    before = artifacts.read_json(paths.selected("imdb") / "run.json")["validation"]["accuracy"]
+    assert record["validation"]["accuracy"] > before - 0.05
+    assert not (paths.STATE / "checkpoints" / "compress" / "imdb" / "small").exists()
+    tokenization = Tokenization.of(folder, 22)
+    validation = tasks.read("imdb").validation("imdb", tokenization, selected.finetune)
+    one = validation.batch(np.arange(3))
+    assert files.load(folder)(one.input_ids, one.attention_mask).shape == (3, 2)
