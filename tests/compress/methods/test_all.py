@@ -87,9 +87,10 @@ def test_the_grid_runs(name: str, saved: Path, tmp_path: Path) -> None:
         with pytest.raises(StageError, match=r"params\.yaml: compressors\.made\.0: .*: leave this step out"):
             compress(tmp_path / "a", saved, (name, OPTIONS[name]))
         return
-    for folder in ("a", "b"):
-        compress(tmp_path / folder, saved, (name, OPTIONS[name]))
-    assert artifacts.md5(tmp_path / "a") == artifacts.md5(tmp_path / "b")
+    compress(tmp_path / "a", saved, (name, OPTIONS[name]))
+    if not name.startswith("onnx"):  # whose bytes have a test of their own, for a trace takes seconds
+        compress(tmp_path / "b", saved, (name, OPTIONS[name]))
+        assert artifacts.md5(tmp_path / "a") == artifacts.md5(tmp_path / "b")
     assert (tmp_path / "a" / "tokenizer.json").exists()
     with torch.no_grad():
         original, small = (model(*batch()) for model in (classifier.load(saved), files.load(tmp_path / "a")))
