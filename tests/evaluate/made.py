@@ -20,10 +20,11 @@ ACCURACY = {"scratch": 0.60, "mlm": 0.68, "clm": 0.80}
 
 
 def settings(**changes: object) -> Params:
-    """The project's own `params.yaml`, with sections replaced and few resamples."""
+    """The project's own `params.yaml`, with sections replaced, few resamples and one compressor."""
     plain = params.load()
     evaluate = plain.evaluate.model_copy(update={"bootstrap": 300})
-    return plain.model_copy(update={"evaluate": evaluate, "seeds": [0, 1], **changes})
+    compress = plain.compress.model_copy(update={"compressors": ["int8_dynamic"]})
+    return plain.model_copy(update={"evaluate": evaluate, "compress": compress, "seeds": [0, 1], **changes})
 
 
 def redirect(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

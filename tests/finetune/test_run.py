@@ -122,7 +122,9 @@ def test_it_is_selected_compressed_and_measured(
     tried: list[str], settings: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With nothing but what lies in its folders; int8 answers nearly as fp32 does."""
-    settings = settings.model_copy(update={"finetune": settings.finetune.model_copy(update={"methods": tried})})
+    compress_alone = settings.compress.model_copy(update={"compressors": ["int8_dynamic"]})
+    chosen = {"finetune": settings.finetune.model_copy(update={"methods": tried}), "compress": compress_alone}
+    settings = settings.model_copy(update=chosen)
     for method in tried:
         folder = tune(settings, method)
         scored(settings, folder, files.load(folder), folder.name)
