@@ -125,6 +125,7 @@ def reproduce(targets: list[str], workers: int) -> None:
             from flows import pipeline
         server.wait(started)
         state = pipeline.reproduce(targets, workers, return_state=True)
+        server.settle(started)
     if not state.is_completed():
         raise StageError(state.message or "the flow did not end")
     print(state.message)

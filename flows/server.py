@@ -29,6 +29,9 @@ START = 300
 
 POLL = 0.1
 
+SETTLE = 60
+"""Seconds that a flow waits at its end for a server that is starting again, and for what is to be told to it."""
+
 RESTARTS = 3
 """How often a server that dies is started again; Prefect's clients repeat meanwhile what they could not tell it."""
 
@@ -101,15 +104,36 @@ def wait(server: Server | None) -> None:
     while time.monotonic() < limit:
         if server and server.is_dead:
             raise StageError(f"the Prefect server ended as it started: see {_log()}")
-        try:
-            with urllib.request.urlopen(f"{address}/health"):
-                break
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(POLL)
+        if _answers():
+            break
+        time.sleep(POLL)
     else:
         raise StageError(f"no Prefect server answers at {address}: start it, or unset PREFECT_API_URL")
     if server:
         server.keep()
+
+
+def settle(server: Server | None) -> None:
+    """Let Prefect tell a server of our own what it still holds, while there is one: of one that was killed just now.
+
+    At its exit it would wait for minutes, for each event anew.
+    """
+    if server is None:
+        return
+    from prefect.events.worker import EventsWorker
+
+    limit = time.monotonic() + SETTLE
+    while not _answers() and time.monotonic() < limit:
+        time.sleep(POLL)
+    EventsWorker.drain_all(timeout=SETTLE, at_exit=False)
+
+
+def _answers() -> bool:
+    try:
+        with urllib.request.urlopen(f"{os.environ['PREFECT_API_URL']}/health"):
+            return True
+    except (urllib.error.URLError, ConnectionError):
+        return False
 
 
 def _start(port: int) -> subprocess.Popen[bytes]:

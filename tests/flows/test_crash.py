@@ -118,6 +118,6 @@ def test_a_prefect_server_that_is_killed(chains: Project) -> None:
     wait_for(chains, 2, flow)
     server = next(child for child in psutil.Process(flow.pid).children() if "flows.server" in child.cmdline())
     server.kill()
-    assert flow.wait(timeout=100) == 0
+    assert flow.wait(timeout=300) == 0
     finish(chains)
     assert set(noted(chains, "begun").values()) == {1}
