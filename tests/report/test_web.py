@@ -7,17 +7,14 @@ import re
 import shutil
 from collections.abc import Iterator
 from html import unescape
-from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from stages import paths
 from stages.params import Params
 from stages.report import inputs
 from stages.report.build import build
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 WIDTHS = (390, 1280, 1920)
 
@@ -66,10 +63,9 @@ def _chromium() -> str | None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The machine's own Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api")
     if (found := _chromium()) is None:
         pytest.skip("no Chromium here: name one in the environment as CHROMIUM")
-    with playwright.sync_playwright() as started:
+    with sync_playwright() as started:
         yield started.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
 
 

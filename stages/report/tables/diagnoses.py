@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.diagnose.schema import Diagnosis
+from stages.diagnose.schema import Diagnosis, Disturbed, Swapped
 from stages.report.formats import ABSENT, code, interval, number, percent
 from stages.report.tables import Table
 
@@ -35,9 +35,7 @@ def noise(diagnoses: list[Diagnosis]) -> Table:
                 item.task,
                 each.noise,
                 percent(each.accuracy),
-                percent(each.drop),
-                interval(each.lower, each.upper),
-                f"{percent(each.changed)} %",
+                *_effect(each.drop, each),
             ]
             for item in diagnoses
             for each in item.disturbed
@@ -56,15 +54,18 @@ def groups(diagnoses: list[Diagnosis]) -> Table:
                 each.label,
                 " against ".join(each.groups),
                 f"{each.texts:,}",
-                percent(each.difference),
-                interval(each.lower, each.upper),
-                f"{percent(each.changed)} %",
+                *_effect(each.difference, each),
             ]
             for item in diagnoses
             for each in item.swapped
         ],
         names=3,
     )
+
+
+def _effect(mean: float, found: Disturbed | Swapped) -> tuple[str, str, str]:
+    """What was done to texts did: in points, with its interval, and to how many answers."""
+    return percent(mean), interval(found.lower, found.upper), f"{percent(found.changed)} %"
 
 
 def mistakes(diagnoses: list[Diagnosis]) -> Table:
