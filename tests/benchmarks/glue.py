@@ -7,8 +7,8 @@ falling in a line, 3 epochs, texts cut to 128 tokens, 2 threads; ours and the pe
 own. Scores are those of three seeds on validation behind the last step, so neither chooses by it; seconds are those of
 a step, over the first of them, in several turns. In reports/benchmarks/glue.csv, ``value`` is the mean of ours and
 ``deviation`` its standard deviation, beside those of the peer; ``ratio`` is the median of ours to the peer over the
-turns. Seconds of all tasks come first, for they want a machine that does nothing else; scores do not mind. What is known
-is written as it is found.
+turns. Seconds of all tasks come first, for they want a machine that does nothing else; scores do not mind. What is
+known is written as it is found.
 """
 
 from __future__ import annotations

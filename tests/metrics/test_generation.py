@@ -9,7 +9,6 @@ import pytest
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
-from stages.evaluate import bootstrap
 from stages.metrics.base import Answers
 from stages.metrics.generation import ROUGE, Generation
 from tests.metrics.resampling import answers, check
