@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from flows import graph
+from stages import paths
 from stages.errors import StageError
 from stages.tracking import store
 
@@ -163,9 +164,11 @@ def _stage_of(row: Mapping[str, str], made: Mapping[str, Made]) -> str | None:
         "zero_shot": f"zero_shot@{task}-{row['objective']}-{row['seed']}",
     }
     tuned = f"finetune@{row['objective']}-{task}-{row['method']}-{row['seed']}"
-    name = f"compress@{task}-{row['compressor']}" if row["compressor"] != "none" else ways.get(row["method"], tuned)
-    name = tuned if name not in made and tuned in made else name
-    return name if name in made else None
+    if row["compressor"] == "none":
+        names = [ways.get(row["method"], tuned), tuned]
+    else:
+        names = [f"compress@{task}-{model}-{row['compressor']}" for model in (row["objective"], paths.BEST)]
+    return next((name for name in names if name in made), None)
 
 
 def _told(name: str, made: Mapping[str, Made], runs: Mapping[str, list[Logged]]) -> Iterator[str]:

@@ -416,9 +416,17 @@ class Finetune(Section):
 
 
 class Compress(Section):
-    """Compression of each task's selected model."""
+    """Which models of each task are compressed, and how: `paths.BEST`, and objectives whose own best model is."""
 
+    models: list[Name]
     compressors: list[Name]
+
+    @field_validator("models")
+    @classmethod
+    def _begins_with_the_best(cls, models: list[str]) -> list[str]:
+        if models[:1] != [paths.BEST] or len(set(models)) < len(models):
+            raise ValueError(f"it must begin with {paths.BEST}, and go on with objectives, each of them once")
+        return models
 
 
 class Diagnose(Section):
@@ -487,6 +495,7 @@ class Params(Section):
         _require(self.data.sources, self.sources, "data.sources", "sources")
         _require(self.pretrain.objectives, self.objectives, "pretrain.objectives", "objectives")
         _require(self.finetune.methods, self.methods, "finetune.methods", "methods")
+        _require(self.compress.models[1:], self.pretrain.objectives, "compress.models", "pretrain.objectives")
         _require(self.compress.compressors, self.compressors, "compress.compressors", "compressors")
         _require(self.zero_shot.sources, self.data.sources, "zero_shot.sources", "data.sources")
         offered = [task for name in self.data.sources for task in self.sources[name].tasks]

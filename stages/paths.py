@@ -27,6 +27,9 @@ MODELS = ROOT / "models"
 TOKENIZER = MODELS / "tokenizer"
 REPORTS = ROOT / "reports"
 
+BEST = "best"
+"""What a task's best model is called beside the best of single objectives."""
+
 STATE = ROOT / ".state"
 """Local and disposable: tracking store, training checkpoints, logs, locks. Never a DVC out."""
 
@@ -66,11 +69,16 @@ def finetuned(task: str, objective: str, method: str, seed: int) -> Path:
     return MODELS / "finetuned" / task / f"{objective}-{method}-{seed}"
 
 
-def selected(task: str) -> Path:
-    """The task's best fine-tuned model, chosen on validation."""
-    return MODELS / "selected" / task
+def selected(task: str, model: str = BEST) -> Path:
+    """The task's best fine-tuned model, chosen on validation; or the best of one objective."""
+    return MODELS / "selected" / task / model
 
 
-def compressed(task: str, compressor: str) -> Path:
-    """A compressed model."""
-    return MODELS / "compressed" / task / compressor
+def compressed(task: str, model: str, compressor: str) -> Path:
+    """What a compressor made of a selected model."""
+    return MODELS / "compressed" / task / model / compressor
+
+
+def compressed_predictions(task: str, model: str, compressor: str) -> Path:
+    """What that answered."""
+    return PREDICTIONS / "compressed" / task / model / compressor

@@ -86,12 +86,12 @@ def test_parameters_exist(stage: str) -> None:
 
 def test_outputs_lie_where_the_code_writes_them() -> None:
     """The paths of the graph are those of `stages.paths`."""
-    item = {name: f"${{item.{name}}}" for name in ("objective", "seed", "task", "method", "compressor")}
+    item = {name: f"${{item.{name}}}" for name in ("objective", "seed", "task", "method", "model", "compressor")}
     expected = {
         "pretrain": paths.pretrained(item["objective"], item["seed"]),  # type: ignore[arg-type]
         "finetune": paths.finetuned(item["task"], item["objective"], item["method"], item["seed"]),  # type: ignore[arg-type]
-        "select": paths.selected(item["task"]),
-        "compress": paths.compressed(item["task"], item["compressor"]),
+        "select": paths.selected(item["task"]).parent,
+        "compress": paths.compressed(item["task"], item["model"], item["compressor"]),
     }
     for stage, path in expected.items():
         assert path.relative_to(paths.ROOT).as_posix() in names(GRAPH[stage]["outs"])

@@ -1,18 +1,19 @@
-"""Compress the selected model of a task.
+"""Compress a selected model of a task.
 
     python -m stages.compress --task imdb --compressor int8_dynamic
 
-Reads models/selected/<task>, and the training and validation examples in data/encoded/<task>, or data/tasks/<task>
-where the model has another tokenizer than models/tokenizer; writes models/compressed/<task>/<compressor> and its test
-predictions under data/predictions/compressed. What trains and was killed goes on where it was.
+Reads models/selected/<task>/<model>, the training and validation examples in data/encoded/<task>, or data/tasks/<task>
+where the model has another tokenizer than models/tokenizer, and texts in data/corpus where a student is to learn from
+some; writes models/compressed/<task>/<model>/<compressor> and its test predictions under data/predictions/compressed.
+What trains and was killed goes on where it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from stages import artifacts, command, params, paths, tracking
+from stages.compress.cell import Cell
 from stages.params import Params
 
 
@@ -20,38 +21,35 @@ def main(argv: Sequence[str] | None) -> None:
     """Parse, compress, predict with what was saved, log."""
     parser = command.parser("stages.compress", __doc__)
     parser.add_argument("--task", required=True, help="a name in params.yaml: tasks")
+    parser.add_argument("--model", default=paths.BEST, help="a name in params.yaml: compress.models; default: best")
     parser.add_argument("--compressor", required=True, help="a name in params.yaml: compress.compressors")
     arguments = parser.parse_args(argv)
-    task, name, settings = arguments.task, arguments.compressor, params.load()
-    entry = settings.compressors.get(name, {})
+    cell, settings = Cell(arguments.task, arguments.model, arguments.compressor), params.load()
+    entry = settings.compressors.get(cell.compressor, {})
     with tracking.run(
         kind="compress",
-        name=f"compress · {task} · {name}",
+        name=f"compress · {cell.task} · {cell.model} · {cell.compressor}",
         params=entry if isinstance(entry, Mapping) else {"steps": entry},
-        tags={"task": task, "compressor": name},
-        inputs=[paths.selected(task), paths.encoded(task), paths.task(task), paths.TOKENIZER],
-        outputs=[paths.compressed(task, name), _predicted(task, name)],
+        tags=cell._asdict(),
+        inputs=[cell.source, paths.CORPUS, paths.encoded(cell.task), paths.task(cell.task), paths.TOKENIZER],
+        outputs=[cell.target, cell.predictions],
     ) as run:
-        _compress(settings, task, name, run)
+        _compress(settings, cell, run)
 
 
-def _predicted(task: str, name: str) -> Path:
-    return paths.PREDICTIONS / "compressed" / task / name
-
-
-def _compress(settings: Params, task: str, name: str, run: tracking.Run) -> None:
+def _compress(settings: Params, cell: Cell, run: tracking.Run) -> None:
     from stages.compress import chain, files, material
     from stages.training.observer import watching
 
-    steps, target = chain.read(settings, name), paths.compressed(task, name)
-    with watching(f"compress {task} {name}", None, run) as observer:
-        given = material.gather(settings, task, name, observer)
-        parameters = files.save(target, steps, given)
-    run.summary(_score(settings, task, name, parameters))
+    steps = chain.read(settings, cell.compressor)
+    with watching(f"compress {cell.task} {cell.model} {cell.compressor}", None, run) as observer:
+        given = material.gather(settings, cell, observer)
+        parameters = files.save(cell.target, steps, given)
+    run.summary(_score(settings, cell, parameters))
     given.discard()
 
 
-def _score(settings: Params, task: str, name: str, parameters: int) -> dict[str, float]:
+def _score(settings: Params, cell: Cell, parameters: int) -> dict[str, float]:
     """The figures of what was written, and its answers."""
     import torch
 
@@ -59,22 +57,21 @@ def _score(settings: Params, task: str, name: str, parameters: int) -> dict[str,
     from stages.finetune import files as tuned_files
     from stages.finetune.score import score
 
-    source, target = paths.selected(task), paths.compressed(task, name)
-    chosen = artifacts.read_json(source / "run.json")
+    chosen = artifacts.read_json(cell.source / "run.json")
     keys = ("objective", "method", "seed", "trainable_parameters")
     sizes = {
         "parameters": parameters,
-        "nonzero": files.nonzero(target),
-        "bytes_before": tuned_files.size(source),
+        "nonzero": files.nonzero(cell.target),
+        "bytes_before": tuned_files.size(cell.source),
     }
-    identity = {key: chosen[key] for key in keys} | sizes | {"compressor": name}
+    identity = {key: chosen[key] for key in keys} | sizes | {"compressor": cell.compressor}
     return score(
-        files.load(target),
+        files.load(cell.target),
         torch.float32,
         settings.finetune,
-        task=task,
-        folder=target,
-        predicted=_predicted(task, name),
+        task=cell.task,
+        folder=cell.target,
+        predicted=cell.predictions,
         run=identity,
     )
 

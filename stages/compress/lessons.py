@@ -72,16 +72,24 @@ class Lessons:
 
     def __call__(self, batch: Batch) -> Mapping[str, Tensor]:
         """All losses of a batch, that of the labels first."""
+        said, losses = self._learn(batch)
+        return {"labels": self._material.family.loss(said.outputs, batch.labels), **losses}
+
+    def unlabelled(self, batch: Batch) -> Mapping[str, Tensor]:
+        """What the teacher alone has to say of a batch."""
+        return self._learn(batch)[1]
+
+    def _learn(self, batch: Batch) -> tuple[Seen, Mapping[str, Tensor]]:
+        """What the student says, and what it has to learn from the teacher."""
         with torch.no_grad():
             told = _see(self._teacher, self._heads[0], batch, self._material.dtype)
         said = _see(self._student, self._heads[1], batch, self._material.dtype)
-        losses = {"labels": self._material.family.loss(said.outputs, batch.labels)}
         given: dict[Lesson, Callable[[Seen, Seen, Batch], Tensor]] = {
             "logits": self._logits,
             "hidden": self._hidden,
             "relations": self._relations,
         }
-        return losses | {name: given[name](said, told, batch) for name in self._asked}
+        return said, {name: given[name](said, told, batch) for name in self._asked}
 
     def _logits(self, said: Seen, told: Seen, batch: Batch) -> Tensor:
         return soft_loss(said.outputs, told.outputs, batch, self._material.family.task.family, self._temperature)

@@ -2,8 +2,8 @@
 
     python -m stages.diagnose --task imdb
 
-Reads models/selected/<task> and data/tasks/<task>; writes data/metrics/diagnose/<task>.json: whether it is right as
-often as it says, how many answers survive typos and other noise, whether they depend on whom a text is about, the
+Reads models/selected/<task>/best and data/tasks/<task>; writes data/metrics/diagnose/<task>.json: whether it is right
+as often as it says, how many answers survive typos and other noise, whether they depend on whom a text is about, the
 mistakes that it is surest of, and what single tokens add to an answer.
 """
 

@@ -14,8 +14,9 @@ from stages import metrics
 from stages.evaluate import bootstrap, comparisons
 from stages.evaluate.bootstrap import Replicates
 from stages.evaluate.comparisons import Group, Yardstick
+from stages.evaluate.order import order
 from stages.evaluate.runs import Listed, Record, Run
-from stages.evaluate.schema import NONE, Compression, Evaluation, Flag, Row
+from stages.evaluate.schema import NONE, Compression, Evaluation, Flag, Order, Row
 from stages.metrics.base import Answers, Metrics
 from stages.params import Params
 
@@ -65,21 +66,21 @@ def evaluate(params: Params, task: str, listed: Listed) -> Evaluation:
         flags=[flag(run) for run in runs if is_degenerate(run)],
         comparisons=comparisons.compare(groups, Yardstick(measured.metric, measured.metrics, measured.labels)),
         compressions=_compressions(measured),
+        orders=_orders(measured),
     )
 
 
 def summary(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
-    """Means over seeds as method → objective → metric; compressed models as ``compressed`` → compressor → metric.
+    """Means over seeds as method → objective → metric; of compressed models the method is ``compressed/<compressor>``.
 
     Those on a further set are found under ``<method>/<set>``.
     """
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     for row in evaluation.rows:
         if row.metric in evaluation.metrics:
-            plain = row.compressor == NONE
-            outer, inner = (row.method, row.objective) if plain else ("compressed", row.compressor)
+            outer = row.method if row.compressor == NONE else f"compressed/{row.compressor}"
             outer += row.task.removeprefix(evaluation.task)
-            found.setdefault(outer, {}).setdefault(inner, {}).setdefault(row.metric, []).append(row.value)
+            found.setdefault(outer, {}).setdefault(row.objective, {}).setdefault(row.metric, []).append(row.value)
     return {
         outer: {inner: {name: fmean(values) for name, values in cell.items()} for inner, cell in cells.items()}
         for outer, cells in found.items()
@@ -175,13 +176,28 @@ def _key(record: Record) -> tuple[str, str, int]:
 
 def _compressions(measured: Measured) -> list[Compression]:
     """Each compressed model against the one it was made from, on the same resamples."""
+    return [_compression(measured, original, place) for original, place in _made_from(measured)]
+
+
+def _made_from(measured: Measured) -> list[tuple[int, int]]:
+    """The places of what compressed models were made from, and theirs."""
     records = [run.record for run in measured.runs]
     originals = {_key(record): place for place, record in enumerate(records) if record.compressor == NONE}
-    return [
-        _compression(measured, originals[_key(record)], place)
-        for place, record in enumerate(records)
-        if record.compressor != NONE
-    ]
+    return [(originals[_key(record)], place) for place, record in enumerate(records) if record.compressor != NONE]
+
+
+def _orders(measured: Measured) -> list[Order]:
+    """Of each compressor, over the objectives whose own best model it was given."""
+    by_compressor: dict[str, dict[str, tuple[int, int]]] = {}
+    for original, place in _made_from(measured):
+        record = measured.runs[place].record
+        by_compressor.setdefault(record.compressor, {}).setdefault(record.objective, (original, place))
+    scores, replicates = np.array(measured.values[measured.metric]), measured.replicates[measured.metric]
+    found = []
+    for compressor, pairs in by_compressor.items():
+        before, after = (list(places) for places in zip(*pairs.values(), strict=True))
+        found.append(order(compressor, (scores[before], replicates[before]), (scores[after], replicates[after])))
+    return [one for one in found if one is not None]
 
 
 def _compression(measured: Measured, original: int, place: int) -> Compression:

@@ -108,19 +108,21 @@ def _finetuned(params: Params, task: str) -> tuple[list[Run], list[Inapplicable]
 
 
 def _compressed(params: Params, task: str) -> list[Run]:
-    runs = []
-    for compressor in params.compress.compressors:
-        folder = paths.PREDICTIONS / "compressed" / task / compressor
+    """A model that is the best of all and of its objective is compressed twice, and counts once."""
+    runs: dict[str, Run] = {}
+    for model, compressor in product(params.compress.models, params.compress.compressors):
+        folder = paths.compressed_predictions(task, model, compressor)
         run = _read(folder, "compress")
         record = run.record
-        _check_identity(record, (record.objective, task, record.method, compressor, record.seed), folder)
+        objective = record.objective if model == paths.BEST else model
+        _check_identity(record, (objective, task, record.method, compressor, record.seed), folder)
         if (record.objective, record.method, record.seed) not in _finetuned_folders(params, task):
             raise StageError(
                 f"{folder} was made from {record.objective}-{record.method}-{record.seed}, "
                 f"which params.yaml no longer lists: run the compress stage again (`dvc repro`)"
             )
-        runs.append(run)
-    return runs
+        runs.setdefault(record.name, run)
+    return list(runs.values())
 
 
 def _read(folder: Path, stage: str) -> Run:

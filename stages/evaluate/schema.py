@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import FiniteFloat
 
 from stages.params import Section
+from stages.paths import BEST
 
 NONE = "none"
 """The compressor of an uncompressed model, and the split of a figure that no split decides."""
@@ -107,6 +108,19 @@ class Compression(Section):
     p: FiniteFloat | None
 
 
+class Order(Section):
+    """Whether objectives stay in order when the best model of each is compressed (`stages.evaluate.order`).
+
+    `rho` is Spearman's rank correlation of their scores before and after, its interval that over examples.
+    """
+
+    compressor: str
+    objectives: int
+    rho: FiniteFloat
+    lower: FiniteFloat
+    upper: FiniteFloat
+
+
 class Evaluation(Section):
     """All that was measured on one task; `metrics` of its test examples, of which `metric` is compared."""
 
@@ -118,6 +132,12 @@ class Evaluation(Section):
     flags: list[Flag]
     comparisons: list[Comparison]
     compressions: list[Compression]
+    orders: list[Order]
+
+    def of_model(self, model: str) -> list[Compression]:
+        """What was made of one of `compress.models`; the best, which comes first, is that of its objective, too."""
+        objective = self.compressions[0].objective if model == BEST and self.compressions else model
+        return [item for item in self.compressions if item.objective == objective]
 
     @property
     def sets(self) -> list[str]:

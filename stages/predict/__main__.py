@@ -1,6 +1,6 @@
 """Predict the texts of a file with a tuned model.
 
-    python -m stages.predict --model models/selected/imdb --input texts.csv
+    python -m stages.predict --model models/selected/imdb/best --input texts.csv
 
 writes texts.predictions.csv: each row's number, all its columns, the label and the probability of each class, or the
 score. The texts stand in the column `text`, of pairs in `text` and `text_pair`; others are named:

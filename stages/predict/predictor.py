@@ -179,6 +179,7 @@ def _check(folder: Path) -> None:
     if not (folder / classifier.CLASSIFIER).is_file():
         missing = "is no tuned model, for it lacks classifier.json" if folder.is_dir() else "is not there"
         raise StageError(
-            f"{folder} {missing}: name a folder in models/selected, models/finetuned/<task> or "
-            "models/compressed/<task>, which `dvc repro` makes, or a registered model such as models:/imdb@champion"
+            f"{folder} {missing}: name a folder in models/selected/<task>, models/finetuned/<task> "
+            "or models/compressed/<task>/<model>, which `dvc repro` makes, or a registered model such as "
+            "models:/imdb@champion"
         )

@@ -2,8 +2,8 @@
 
     python -m stages.register --task imdb
 
-Reads models/selected/<task> and the task's validation examples; writes to the MLflow store alone. If that cannot be
-reached, a warning says so and nothing else is lost: run it again by hand.
+Reads models/selected/<task>/best and the task's validation examples; writes to the MLflow store alone. If that cannot
+be reached, a warning says so and nothing else is lost: run it again by hand.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from stages.evaluate.comparisons import BASELINE
-from stages.evaluate.schema import Comparison, Compression, Evaluation
-from stages.report.formats import code, interval, listed, p_value, percent, points, score
+from stages.evaluate.schema import Comparison, Compression, Evaluation, Order
+from stages.report.formats import code, interval, listed, number, p_value, percent, points, score
 from stages.report.standings import Standing
 
 
@@ -69,13 +69,29 @@ def _gains(standing: Standing) -> list[str]:
     return sentences
 
 
+def order_verdict(evaluation: Evaluation, order: Order) -> str:
+    """What a compressor leaves of the order of objectives, and of the scores of each one's best model."""
+    made = [item for item in evaluation.compressions if item.compressor == order.compressor]
+    kept = [item.retention for item in made if item.retention is not None]
+    scores = f"{percent(min(kept))} to {percent(max(kept))} % of their {evaluation.metric}, and " if kept else ""
+    return (
+        f"{evaluation.task}, {code(order.compressor)}: the best models of {order.objectives} objectives keep {scores}"
+        f"their order by a rank correlation of {number(order.rho, 2)} "
+        f"(95 % interval over examples {number(order.lower, 2)} to {number(order.upper, 2)})."
+    )
+
+
 def compression_verdict(evaluation: Evaluation, compression: Compression) -> str:
     """What one compressor leaves of one model."""
     model = f"{compression.objective}-{compression.method}-{compression.seed}"
     size = percent(compression.bytes_after / compression.bytes_before)
     bounds = f"95 % interval over examples {interval(compression.lower, compression.upper)}"
+    kept, metric = compression.retention, compression.metric
+    before, after = percent(compression.before), percent(compression.after)
+    left = (
+        f"had {before} and has {after} (× 100) {metric}" if kept is None else f"keeps {percent(kept)} % of its {metric}"
+    )
     return (
-        f"{evaluation.task}, {code(compression.compressor)}: {code(model)} keeps "
-        f"{percent(compression.after / compression.before)} % of its {compression.metric} at "
+        f"{evaluation.task}, {code(compression.compressor)}: {code(model)} {left} at "
         f"{size} % of its size ({points(compression.difference)} points, {bounds})."
     )

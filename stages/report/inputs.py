@@ -189,8 +189,9 @@ def _evaluation(params: Params, task: str) -> Evaluation:
     found = {(row.objective, row.method, row.seed) for row in evaluation.rows if row.compressor == NONE}
     found |= {(run.objective, run.method, run.seed) for run in evaluation.inapplicable}
     listed = set(product(params.pretrain.objectives, params.finetune.methods, params.seeds))
-    compressors = [compression.compressor for compression in evaluation.compressions]
-    if evaluation.task != task or found != listed or compressors != params.compress.compressors:
+    asked, made = params.compress, [evaluation.of_model(model) for model in params.compress.models]
+    compressed = all([item.compressor for item in items] == asked.compressors for items in made)
+    if evaluation.task != task or found != listed or not compressed:
         raise StageError(f"{path} was not made with this params.yaml: run `dvc repro`")
     return evaluation
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stages.evaluate.comparisons import BASELINE
 from stages.evaluate.schema import NONE
 from stages.params import Budget, Params
+from stages.paths import BEST
 from stages.report import answer, formats
 from stages.report.inputs import Inputs
 from stages.report.results import Results
@@ -80,6 +81,7 @@ def content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "zero_shot": [(name, zero_shot.zero_shot(inputs, results, name)) for name in params.zero_shot.sources],
         "models": models.models(inputs, results),
         "compression": compression.compression(inputs),
+        "kept": compression.kept(inputs),
         **_inside(inputs),
         "benchmarks": benchmarks.benchmarks(inputs.benchmarks),
         "problems": inputs.problems,
@@ -130,10 +132,14 @@ def _doubled(budget: Budget) -> str:
 
 
 def _compression_verdicts(inputs: Inputs) -> list[str]:
+    """Of the best model of each task, and of all objectives together."""
     return [
-        answer.compression_verdict(evaluation, item)
+        verdict
         for evaluation in inputs.evaluations
-        for item in evaluation.compressions
+        for verdict in (
+            *(answer.compression_verdict(evaluation, item) for item in evaluation.of_model(BEST)),
+            *(answer.order_verdict(evaluation, order) for order in evaluation.orders),
+        )
     ]
 
 

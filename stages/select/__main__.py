@@ -1,8 +1,9 @@
-"""Choose the best fine-tuned model of a task on validation.
+"""Choose the best fine-tuned model of a task on validation, and the best of each objective that is to be compressed.
 
     python -m stages.select --task imdb
 
-Reads the models and predictions of the task's runs; writes models/selected/<task>.
+Reads the models and predictions of the task's runs; writes models/selected/<task>/best, and <objective> beside it for
+those that params.yaml lists in compress.models.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ def main(argv: Sequence[str] | None) -> None:
     parser.add_argument("--task", required=True, help="a name in params.yaml: tasks")
     task = parser.parse_args(argv).task
     settings = params.load()
-    target = paths.selected(task)
     with tracking.run(
         kind="select",
         name=f"select · {task}",
         params={},
         tags={"task": task},
         inputs=[paths.MODELS / "finetuned" / task, paths.PREDICTIONS / "finetuned" / task],
-        outputs=[target],
+        outputs=[paths.selected(task).parent],
     ) as run:
         from stages.select import choose
 
-        chosen = choose.best(choose.candidates(settings, task))
-        choose.write(chosen, target)
-        print(f"{task}: {chosen.folder.name} is best on validation, {chosen.metric} {chosen.value:.4f}")
-        run.summary({f"validation.{chosen.metric}": chosen.value})
+        for model, chosen in choose.choose(settings, task).items():
+            choose.write(chosen, paths.selected(task, model))
+            of = "" if model == paths.BEST else f" of {model}"
+            print(f"{task}: {chosen.folder.name} is best{of} on validation, {chosen.metric} {chosen.value:.4f}")
+            run.summary({f"validation.{chosen.metric}{of.replace(' ', '.')}": chosen.value})
 
 
 if __name__ == "__main__":

@@ -25,6 +25,22 @@ class Candidate:
     value: float
 
 
+def choose(settings: Params, task: str) -> dict[str, Candidate]:
+    """The best of all, and of each objective that is to be compressed, by the names of `compress.models`.
+
+    Raises:
+        StageError: a model has no result, or no method fits an objective.
+    """
+    found = candidates(settings, task)
+    by_name = {
+        name: [one for one in found if name in (paths.BEST, one.run["objective"])] for name in settings.compress.models
+    }
+    for name, among in by_name.items():
+        if not among:
+            raise StageError(f"{task}: no method of finetune.methods fits {name}: take it out of compress.models")
+    return {name: best(among) for name, among in by_name.items()}
+
+
 def candidates(settings: Params, task: str) -> list[Candidate]:
     """All models that `params.yaml` lists for the task; leftovers of other settings are not looked at.
 

@@ -1,6 +1,6 @@
 """Peak resident memory of a model, in a process that does nothing but load it and answer.
 
-    python -m stages.speed.memory models/selected/imdb batch.safetensors 2
+    python -m stages.speed.memory models/selected/imdb/best batch.safetensors 2
 
 Prints bytes. What Python and the libraries need by themselves is among them, as it is wherever a model runs.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +20,21 @@ from stages.params import Params
 from stages.speed import memory, sizes
 from stages.speed.rows import Row
 
-SELECTED = "selected"
-"""What the model is called that others were made from."""
-
 SINGLES, BATCHES, BATCH_SIZE, WARM_UP = 100, 8, 32, 5
 
 
 def measure_all(settings: Params) -> list[Row]:
-    """The selected model and its compressed forms, task by task."""
+    """The selected models and their compressed forms, task by task, those of one model together."""
     torch.set_num_threads(settings.engine.threads)
-    return [row for task in settings.tasks for row in measure(settings, task)]
+    cells = product(settings.tasks, settings.compress.models)
+    return [row for task, model in cells for row in measure(settings, task, model)]
 
 
-def measure(settings: Params, task: str) -> list[Row]:
-    """All models of one task on test texts of their real lengths."""
-    subject = f"{task}/{SELECTED}"
-    folder = paths.selected(task)
+def measure(settings: Params, task: str, model: str) -> list[Row]:
+    """A selected model and what was made of it, on test texts of their real lengths."""
+    subject, folder = f"{task}/{model}", paths.selected(task, model)
     folders = {subject: folder} | {
-        f"{task}/{name}": paths.compressed(task, name) for name in settings.compress.compressors
+        f"{subject}/{name}": paths.compressed(task, model, name) for name in settings.compress.compressors
     }
     models = {name: memory.load(where) for name, where in folders.items()}
     test = tasks.read(task).examples(task, "test", Tokenization.of(folder, classifier.load_config(folder).max_length))

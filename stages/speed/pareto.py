@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -14,16 +14,28 @@ from stages.evaluate.schema import Evaluation
 from stages.params import Params, parse
 from stages.report.figures import style
 from stages.report.formats import CORRELATIONS
-from stages.speed.models import SELECTED
 from stages.speed.rows import Row
 
 COSTS = {"weights on disk": "weights on disk, bytes", "latency p50": "latency p50 at batch 1, ms"}
 
 
+UNCOMPRESSED = "uncompressed"
+
+
+class Scored(NamedTuple):
+    """A model: what `speed.csv` calls it, whose best it is, what was made of that, and how good it is."""
+
+    subject: str
+    model: str
+    kind: str
+    score: float
+
+
 class Point(NamedTuple):
-    """A model: what it costs, and how good it is."""
+    """A model: what it costs, and how good it is; ``kind`` is the compressor, or that there was none."""
 
     name: str
+    kind: str
     cost: float
     score: float
 
@@ -36,20 +48,27 @@ def figure(settings: Params, rows: Sequence[Row]) -> Figure:
     for panels, task in zip(grid, settings.tasks, strict=True):
         path = paths.METRICS / "evaluate" / f"{task}.json"
         evaluation = parse(Evaluation, artifacts.read_json(path), str(path))
-        found = scores(evaluation)
+        found = [one for model in settings.compress.models for one in scored(evaluation, model)]
+        several = len(settings.compress.models) > 1
         for axes, (cost, label) in zip(panels, COSTS.items(), strict=True):
-            _panel(axes, [Point(name, values[f"{task}/{name}", cost], score) for name, score in found.items()])
+            points = [
+                Point(
+                    f"{one.model} · {one.kind}" if several else one.kind, one.kind, values[one.subject, cost], one.score
+                )
+                for one in found
+            ]
+            _panel(axes, points, frontier(points) if several else points)
             axes.set_title(task)
             axes.set_xlabel(label)
         panels[0].set_ylabel(f"test {evaluation.metric}, " + ("× 100" if evaluation.metric in CORRELATIONS else "%"))
     return made
 
 
-def scores(evaluation: Evaluation) -> Mapping[str, float]:
-    """Of the selected model and of what was made from it; nothing where nothing was compressed."""
-    compressed = evaluation.compressions
-    before = {SELECTED: compressed[0].before} if compressed else {}
-    return before | {item.compressor: item.after for item in compressed}
+def scored(evaluation: Evaluation, model: str) -> list[Scored]:
+    """A selected model and what was made from it; nothing where nothing was compressed."""
+    made, subject = evaluation.of_model(model), f"{evaluation.task}/{model}"
+    before = [Scored(subject, model, UNCOMPRESSED, made[0].before)] if made else []
+    return before + [Scored(f"{subject}/{item.compressor}", model, item.compressor, item.after) for item in made]
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:
@@ -61,8 +80,8 @@ def frontier(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def _panel(axes: Axes, points: Sequence[Point]) -> None:
-    colors = style.colors([point.name for point in points])
+def _panel(axes: Axes, points: Sequence[Point], named: Sequence[Point]) -> None:
+    colors = style.colors(list(dict.fromkeys(point.kind for point in points))) | {UNCOMPRESSED: style.FAINT}
     ahead = frontier(points)
     axes.step(
         [point.cost for point in ahead],
@@ -74,9 +93,10 @@ def _panel(axes: Axes, points: Sequence[Point]) -> None:
         zorder=1,
     )
     for point in points:
-        axes.plot(point.cost, 100 * point.score, "o", markersize=5, color=colors[point.name])
+        axes.plot(point.cost, 100 * point.score, "o", markersize=5, color=colors[point.kind])
+    for point in named:
         axes.annotate(
-            point.name, (point.cost, 100 * point.score), (5, 4), textcoords="offset points", color=colors[point.name]
+            point.name, (point.cost, 100 * point.score), (5, 4), textcoords="offset points", color=colors[point.kind]
         )
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -8,6 +8,7 @@ import pytest
 from stages import artifacts, params, paths
 from stages.compress import files, material
 from stages.compress.__main__ import main
+from stages.compress.cell import Cell
 from stages.finetune import files as tuned_files
 from stages.finetune import tasks
 from stages.finetune.run import finetune
@@ -17,6 +18,7 @@ from stages.select import choose
 from tests.finetune.test_run import IDENTITY, scored, settings, tune  # noqa: F401 - a fixture
 from tests.training.toy import Silent
 
+CELL = Cell("imdb", paths.BEST, "small")
 CHAIN = [
     {"compressor": "prune_neurons", "sparsity": 0.5, "recovery": {"epochs": 2, "batch_size": 16}},
     "vocabulary",
@@ -39,13 +41,13 @@ def selected(settings: Params, monkeypatch: pytest.MonkeyPatch) -> Params:  # no
         monkeypatch.setitem(IDENTITY, name, 1)
     folder = tune(made, "full")
     scored(made, folder, tuned_files.load(folder), folder.name)
-    choose.write(choose.best(choose.candidates(made, "imdb")), paths.selected("imdb"))
+    choose.write(choose.choose(made, "imdb")[paths.BEST], paths.selected("imdb"))
     return made
 
 
 def test_examples_are_those_that_the_model_was_fitted_to(selected: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawn with its seed, read with its tokenizer; the validation examples are those that it was chosen by."""
-    given = material.gather(selected, "imdb", "small", Silent())
+    given = material.gather(selected, CELL, Silent())
     seen = {}
     monkeypatch.setattr("stages.finetune.intermediate.fit", lambda *arguments: seen.update(job=arguments[-1]))
     finetune(selected, "imdb", "theirs", "full", 0, given.checkpoint("unused"), Silent())
@@ -62,8 +64,7 @@ def test_the_stage_writes_a_model_that_answers(selected: Params, monkeypatch: py
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{paths.ROOT / 'mlflow.db'}")
     monkeypatch.setattr(params, "load", lambda: selected)
     main(["--task", "imdb", "--compressor", "small"])
-    folder, predicted = paths.compressed("imdb", "small"), paths.PREDICTIONS / "compressed" / "imdb" / "small"
-    record = artifacts.read_json(predicted / "run.json")
+    folder, record = CELL.target, artifacts.read_json(CELL.predictions / "run.json")
     assert record["compressor"] == "small"
     whole = sum(parameter.numel() for parameter in tuned_files.load(paths.selected("imdb")).parameters())
     assert whole - 2 * 24 * 65 - 32 * 28 <= record["parameters"] < whole - 2 * 24 * 65
@@ -71,7 +72,7 @@ def test_the_stage_writes_a_model_that_answers(selected: Params, monkeypatch: py
     assert record["bytes"] == tuned_files.size(folder) < record["bytes_before"] / 2
     before = artifacts.read_json(paths.selected("imdb") / "run.json")["validation"]["accuracy"]
     assert record["validation"]["accuracy"] > before - 0.05
-    assert not (paths.STATE / "checkpoints" / "compress" / "imdb" / "small").exists()
+    assert not CELL.checkpoints.exists()
     tokenization = Tokenization.of(folder, 22)
     validation = tasks.read("imdb").validation("imdb", tokenization, selected.finetune)
     one = validation.batch(np.arange(3))

@@ -27,6 +27,11 @@ def settings(**changes: object) -> Params:
     return plain.model_copy(update={"evaluate": evaluate, "compress": compress, "seeds": [0, 1], **changes})
 
 
+def compressing(params: Params, *models: str) -> Params:
+    """With these models compressed."""
+    return params.model_copy(update={"compress": params.compress.model_copy(update={"models": list(models)})})
+
+
 def redirect(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let all stages read and write under `folder`."""
     monkeypatch.setattr(paths, "ROOT", folder)
@@ -69,7 +74,7 @@ def record(objective: str, task: str, method: str, seed: int, compressor: str = 
 
 
 def write_predictions(params: Params, accuracy: dict[str, float] = ACCURACY) -> None:
-    """All runs that `params` lists, and a compressed clm of each task."""
+    """All runs that `params` lists; the best model of each task is clm's with the first method and seed."""
     for number, task in enumerate(params.tasks):
         labels = np.random.default_rng(number).integers(2, size=EXAMPLES)
         runs = product(params.pretrain.objectives, params.finetune.methods, params.seeds)
@@ -77,16 +82,18 @@ def write_predictions(params: Params, accuracy: dict[str, float] = ACCURACY) -> 
             folder = paths.PREDICTIONS / "finetuned" / task / f"{objective}-{method}-{seed}"
             predicted = answers(labels, accuracy[objective] + 0.004 * seed, luck)
             write_run(folder, record(objective, task, method, seed), labels, predicted)
-        for compressor in params.compress.compressors:
-            folder = paths.PREDICTIONS / "compressed" / task / compressor
-            made = record("clm", task, params.finetune.methods[0], 0, compressor)
-            write_run(folder, made, labels, answers(labels, accuracy["clm"] - 0.01, 99))
+        for model, compressor in product(params.compress.models, params.compress.compressors):
+            objective = "clm" if model == paths.BEST else model
+            made = record(objective, task, params.finetune.methods[0], 0, compressor)
+            answered = answers(labels, accuracy[objective] - 0.01, 99)
+            write_run(paths.compressed_predictions(task, model, compressor), made, labels, answered)
 
 
 def write_further(params: Params, task: str, name: str, examples: int) -> None:
     """A further set of that many examples, answered by all runs of the task."""
     labels = np.random.default_rng(examples).integers(2, size=examples)
-    folders = [paths.PREDICTIONS / "compressed" / task / compressor for compressor in params.compress.compressors]
+    compressed = product(params.compress.models, params.compress.compressors)
+    folders = [paths.compressed_predictions(task, *one) for one in compressed]
     runs = product(params.pretrain.objectives, params.finetune.methods, params.seeds)
     folders += [paths.PREDICTIONS / "finetuned" / task / "{}-{}-{}".format(*run) for run in runs]
     for luck, folder in enumerate(folders):

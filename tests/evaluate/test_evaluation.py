@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from stages import artifacts, params, paths
@@ -62,9 +63,29 @@ def test_compression_is_compared_to_the_model_it_was_made_from(found: Evaluation
     assert (item.bytes_before, item.bytes_after) == (8_000_000, 2_500_000)
 
 
+def test_the_order_of_objectives_is_compared_before_and_after(settings: Params) -> None:
+    """With SciPy's rank correlation; a model that is the best of all and of its objective counts once."""
+    assert evaluation.evaluate(settings, "imdb", runs.read(settings, "imdb")).orders == []
+    asked = made.compressing(settings, "best", "scratch", "mlm", "clm")
+    made.write_predictions(asked)
+    folder = paths.compressed_predictions("imdb", "scratch", "int8_dynamic")
+    frame = pd.read_parquet(folder / "predictions.parquet")
+    frame.assign(prediction=frame["label"]).to_parquet(folder / "predictions.parquet")  # now the best of all
+    found = evaluation.evaluate(asked, "imdb", runs.read(asked, "imdb"))
+    assert [item.objective for item in found.compressions] == ["clm", "scratch", "mlm"]
+    assert [item.objective for model in ("best", "clm") for item in found.of_model(model)] == ["clm", "clm"]
+    (order,) = found.orders
+    before, after = ([getattr(item, side) for item in found.compressions] for side in ("before", "after"))
+    assert (order.compressor, order.objectives) == ("int8_dynamic", 3)
+    assert order.rho == pytest.approx(spearmanr(before, after).statistic) == -0.5
+    assert -1 <= order.lower <= order.rho <= order.upper <= 1
+    means = evaluation.summary(found)
+    assert means["compressed/int8_dynamic"]["mlm"]["accuracy"] == found.of_model("mlm")[0].after
+
+
 def test_what_was_trained_beside_frozen_weights_is_not_the_size_of_the_model(settings: Params) -> None:
     """That of the whole model, which was compressed, the compressed one's record tells."""
-    file = paths.PREDICTIONS / "compressed/imdb/int8_dynamic/run.json"
+    file = paths.PREDICTIONS / "compressed/imdb/best/int8_dynamic/run.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "bytes_before": 9_000_000}))
     (item,) = evaluation.evaluate(settings, "imdb", runs.read(settings, "imdb")).compressions
     assert item.bytes_before == 9_000_000

@@ -55,7 +55,7 @@ def test_means_are_told_apart(settings: Params) -> None:
         )
     ]
     assert means["frozen/AX"]["mlm"]["accuracy"] == pytest.approx(np.mean(values))
-    assert set(means) == {"frozen", "full", "compressed", "frozen/AX", "full/AX", "compressed/AX"}
+    assert set(means) == {f"{way}{of}" for way in ("frozen", "full", "compressed/int8_dynamic") for of in ("", "/AX")}
     assert "frozen/AX.mlm.accuracy" in evaluation.flat(means)
 
 

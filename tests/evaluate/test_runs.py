@@ -38,7 +38,7 @@ def test_a_missing_run_names_the_stage_that_makes_it(settings: Params) -> None:
 
 
 def test_a_missing_compressed_model_names_the_stage_that_makes_it(settings: Params) -> None:
-    (paths.PREDICTIONS / "compressed/imdb/int8_dynamic").rename(paths.PREDICTIONS / "elsewhere")
+    (paths.PREDICTIONS / "compressed/imdb/best/int8_dynamic").rename(paths.PREDICTIONS / "elsewhere")
     with pytest.raises(StageError, match=r"int8_dynamic is missing: the compress stage"):
         runs.read(settings, "imdb")
 

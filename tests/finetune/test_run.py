@@ -51,7 +51,7 @@ def texts(count: int, seed: int) -> tuple[list[str], list[int]]:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     """A task in words that the checkpoint knows, and that are all [UNK] to the project's tokenizer."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    for name in ("TASKS", "ENCODED", "PREDICTIONS", "MODELS", "TOKENIZER", "STATE", "INTERMEDIATE"):
+    for name in ("TASKS", "ENCODED", "PREDICTIONS", "MODELS", "TOKENIZER", "STATE", "INTERMEDIATE", "CORPUS"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     content = params.load().model_dump()
     content["tokenizer"]["vocab_size"] = 400
@@ -69,6 +69,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
             pa.table({"id": [str(index) for index in range(count)], "text": sentences, "label": labels}), table
         )
         encode.encode(tokenizer_files.load(paths.TOKENIZER), table, paths.encoded("imdb") / split)
+    artifacts.write_json(paths.CORPUS / "made.json", {})
     checkpoints.save(paths.pretrained("theirs", 0), "roberta")
     lend(made)
     return made
@@ -128,9 +129,9 @@ def test_it_is_selected_compressed_and_measured(
     for method in tried:
         folder = tune(settings, method)
         scored(settings, folder, files.load(folder), folder.name)
-    choose.write(choose.best(choose.candidates(settings, "imdb")), paths.selected("imdb"))
+    choose.write(choose.choose(settings, "imdb")[paths.BEST], paths.selected("imdb"))
     paths.pretrained("theirs", 0).rename(tmp_path / "away")
-    small = paths.compressed("imdb", "int8_dynamic")
+    small = paths.compressed("imdb", paths.BEST, "int8_dynamic")
     compress(small, paths.selected("imdb"), "int8_dynamic")
     figures = scored(settings, small, compressed_files.load(small), "small")
     original = scored(settings, paths.selected("imdb"), files.load(paths.selected("imdb")), "selected")
@@ -138,7 +139,7 @@ def test_it_is_selected_compressed_and_measured(
     monkeypatch.setattr(speed, "SINGLES", 10)
     monkeypatch.setattr(speed.memory, "measure", lambda folder, _: files.size(folder))  # has tests of its own
     rows = speed.measure(settings, "imdb")
-    assert {row.subject for row in rows} == {"imdb/selected", "imdb/int8_dynamic"}
+    assert {row.subject for row in rows} == {"imdb/best", "imdb/best/int8_dynamic"}
     assert all(row.value > 0 for row in rows)
 
 

@@ -108,7 +108,8 @@ def test_what_nothing_goes_by_is_said(results: Path, monkeypatch: pytest.MonkeyP
     [
         (("mlm", "imdb", "full", "none"), "finetune@mlm-imdb-full-1"),
         (("mlm", "imdb/hard", "full", "none"), "finetune@mlm-imdb-full-1"),
-        (("mlm", "imdb", "full", "int8"), "compress@imdb-int8"),
+        (("mlm", "imdb", "full", "int8"), "compress@imdb-best-int8"),
+        (("clm", "imdb", "full", "int8"), "compress@imdb-clm-int8"),
         (("mlm", "corpus", "pretrain", "none"), "pretrain@mlm-1"),
         (("mlm", "blimp/binding", "zero_shot", "none"), "zero_shot@blimp-mlm-1"),
         (("mlm", "imdb", "zero_shot", "none"), "finetune@mlm-imdb-zero_shot-1"),
@@ -116,7 +117,8 @@ def test_what_nothing_goes_by_is_said(results: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_a_cell_leads_to_the_stage_that_made_its_model(cell: tuple[str, ...], stage: str | None) -> None:
-    names = ("finetune@mlm-imdb-full-1", "compress@imdb-int8", "pretrain@mlm-1", "zero_shot@blimp-mlm-1")
-    made = {name: trace.Made(name, "", {}, {}, {}) for name in (*names, "finetune@mlm-imdb-zero_shot-1")}
+    names = ("finetune@mlm-imdb-full-1", "compress@imdb-best-int8", "pretrain@mlm-1", "zero_shot@blimp-mlm-1")
+    further = ("finetune@mlm-imdb-zero_shot-1", "compress@imdb-clm-int8")
+    made = {name: trace.Made(name, "", {}, {}, {}) for name in (*names, *further)}
     row = dict(zip(("objective", "task", "method", "compressor"), cell, strict=True)) | {"seed": "1"}
     assert trace._stage_of(row, made) == stage

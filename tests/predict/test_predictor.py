@@ -132,7 +132,7 @@ def test_a_text_of_no_known_token_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_tuned_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        StageError, match=r"nowhere is not there: name a folder in models/selected.*models:/imdb@champion"
+        StageError, match=r"nowhere is not there: name a folder in models/selected/<task>.*models:/imdb@champion"
     ):
         Predictor(tmp_path / "nowhere")
     with pytest.raises(StageError, match=r"base is no tuned model, for it lacks classifier\.json"):

@@ -25,6 +25,7 @@ from stages.report import page as pages
 from stages.report.build import build
 from stages.report.results import collect, to_csv
 from stages.report.tables import texts
+from tests.evaluate.made import compressing
 from tests.evaluate.tracked import Tracked
 
 COLUMNS = "objective,task,method,compressor,seed,split,metric,value,lower,upper,examples"
@@ -142,6 +143,36 @@ def test_pretraining_and_compression_hold_the_numbers_of_the_csv(settings: Param
     after = next(row for row in rows if row["compressor"] == "int8_dynamic" and row["metric"] == "accuracy")
     assert float(line["score after"]) == pytest.approx(100 * float(after["value"]), abs=0.051)
     assert line["times smaller"] == "3.20×"
+
+
+def test_what_had_no_score_has_kept_nothing(settings: Params) -> None:
+    """A Matthews' correlation of zero, say."""
+    gone = {"before": 0.0, "after": 0.1, "retention": None, "retention_lower": None, "retention_upper": None}
+    change("imdb", lambda content: content["compressions"][0].update(gone))
+    assert "`clm-frozen-0` had 0.0 and has 10.0 (× 100) accuracy at" in page(settings)
+
+
+def test_what_is_left_of_each_objective_is_told(settings: Params) -> None:
+    """Nothing of it where only the best model was compressed."""
+    assert "What each compressor leaves" not in page(settings)
+    order = {"compressor": "int8_dynamic", "objectives": 3, "rho": 0.5, "lower": -0.5, "upper": 1.0}
+
+    def widen(content: dict[str, Any]) -> None:
+        (item,) = content["compressions"]
+        others = [
+            item | {"objective": name, "before": 0.7, "after": 0.63, "retention": 0.9} for name in ("scratch", "mlm")
+        ]
+        content.update(compressions=[item, *others], orders=[order])
+
+    for task in settings.tasks:
+        change(task, widen)
+    text = page(compressing(settings, "best", "scratch", "mlm"))
+    cells = {line["objective"]: line["imdb int8_dynamic"] for line in table(text, "## Compression")}
+    assert cells["`mlm`"] == "63.0 (90.0 %)"
+    assert len(cells) == 3
+    assert "the best models of 3 objectives keep 90.0 to" in text
+    assert "a rank correlation of 0.50 (95 % interval over examples −0.50 to 1.00)" in text
+    assert text.count("imdb, `int8_dynamic`: `clm-frozen-0` keeps") == 1
 
 
 def claim(settings: Params, carried: bool) -> None:

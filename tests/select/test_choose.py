@@ -28,6 +28,11 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> params.Params:
     return settings
 
 
+def asking(settings: params.Params, *models: str) -> params.Params:
+    """With these models to be compressed."""
+    return settings.model_copy(update={"compress": settings.compress.model_copy(update={"models": list(models)})})
+
+
 def put(root: Path, name: str, value: float) -> None:
     """Write a model and its result."""
     (root / "MODELS" / "finetuned" / "imdb" / name).mkdir(parents=True)
@@ -35,7 +40,13 @@ def put(root: Path, name: str, value: float) -> None:
     folder = root / "PREDICTIONS" / "finetuned" / "imdb" / name
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(
-        json.dumps({"metric": "matthews", "validation": {"accuracy": 0.5, "matthews": value}})
+        json.dumps(
+            {
+                "objective": name.partition("-")[0],
+                "metric": "matthews",
+                "validation": {"accuracy": 0.5, "matthews": value},
+            }
+        )
     )
 
 
@@ -48,6 +59,25 @@ def test_the_best_listed_model_is_copied(runs: params.Params, tmp_path: Path) ->
     choose.write(chosen, tmp_path / "selected")
     assert (tmp_path / "selected" / "model.safetensors").read_text() == last
     assert json.loads((tmp_path / "selected" / "run.json").read_text()) == chosen.run
+
+
+def test_each_objective_that_is_asked_for_has_its_own_best(runs: params.Params) -> None:
+    """Beside the best of all, which is that of its objective."""
+    objectives, last = runs.pretrain.objectives, f"{runs.finetune.methods[-1]}-{runs.seeds[-1]}"
+    chosen = choose.choose(asking(runs, "best", *objectives), "imdb")
+    assert {name: one.folder.name for name, one in chosen.items()} == {
+        "best": f"{objectives[-1]}-{last}",
+        **{name: f"{name}-{last}" for name in objectives},
+    }
+    assert list(choose.choose(asking(runs, "best"), "imdb")) == ["best"]
+
+
+def test_an_objective_that_no_method_fits_is_named(runs: params.Params, tmp_path: Path) -> None:
+    first = runs.pretrain.objectives[0]
+    for folder in (tmp_path / "PREDICTIONS" / "finetuned" / "imdb").glob(f"{first}-*"):
+        (folder / "run.json").write_text(json.dumps({"inapplicable": "it has no head"}))
+    with pytest.raises(StageError, match=f"no method of finetune.methods fits {first}: take it out of compress.models"):
+        choose.choose(asking(runs, "best", first), "imdb")
 
 
 def test_a_missing_result_is_named(runs: params.Params, tmp_path: Path) -> None:

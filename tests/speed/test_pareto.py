@@ -10,7 +10,9 @@ from stages.speed.pareto import Point, frontier
 def test_the_frontier_is_what_nothing_beats() -> None:
     """As comparing every pair has it."""
     draw = random.Random(0)
-    points = [Point(str(number), float(draw.randrange(1, 30)), draw.randrange(60, 90) / 100) for number in range(40)]
+    points = [
+        Point(str(number), "made", float(draw.randrange(1, 30)), draw.randrange(60, 90) / 100) for number in range(40)
+    ]
 
     def beaten(one: Point) -> bool:
         return any(
@@ -23,4 +25,4 @@ def test_the_frontier_is_what_nothing_beats() -> None:
 
 
 def test_a_single_model_is_the_frontier() -> None:
-    assert frontier([Point("selected", 3.0, 0.7)]) == [Point("selected", 3.0, 0.7)]
+    assert frontier([Point("best", "uncompressed", 3.0, 0.7)]) == [Point("best", "uncompressed", 3.0, 0.7)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,6 +34,7 @@ class Material:
         source: the folder of the model that is compressed, as it was before all steps.
         train: the training examples that the model was fitted to.
         validation: those that it was chosen by.
+        texts: gives at most so many texts of the corpus, drawn; their labels mean nothing.
         checkpoints: where what is trained keeps its state until the chain is done.
         inputs: what decides the result besides code and versions: parameters, hashes of the data.
     """
@@ -41,6 +42,7 @@ class Material:
     source: Path
     train: Examples
     validation: Examples
+    texts: Callable[[int], Examples]
     family: Family
     seed: int
     dtype: torch.dtype
@@ -51,6 +53,10 @@ class Material:
     def part(self, name: str) -> Material:
         """The same for a part of the work, whose checkpoints are its own."""
         return replace(self, checkpoints=self.checkpoints / name)
+
+    def unlabelled(self, count: int) -> Material:
+        """The same with texts of the corpus in place of the training examples."""
+        return replace(self, train=self.texts(count))
 
     def batches(self, count: int, batch_size: int) -> Iterator[Batch]:
         """At most ``count`` of the training examples, drawn, those of similar lengths together.

@@ -13,16 +13,21 @@ ORIGINAL = "uncompressed"
 
 
 def compression(evaluation: Evaluation) -> Chart:
-    """A trace a compressor, with the interval of its difference; the line joins what no other beats in both."""
+    """A trace a compressor, with intervals of differences; the line joins what no other beats in both."""
     found = evaluation.compressions
-    before = {"name": ORIGINAL, "bytes": found[0].bytes_before, "score": found[0].before, "lower": 0.0, "upper": 0.0}
-    points = [before] + [
-        {"name": item.compressor, "bytes": item.bytes_after, "score": item.after,
+    originals = {item.objective: item for item in found}
+    points = [
+        {"name": ORIGINAL, "objective": name, "bytes": item.bytes_before, "score": item.before,
+         "lower": 0.0, "upper": 0.0}
+        for name, item in originals.items()
+    ] + [
+        {"name": item.compressor, "objective": item.objective, "bytes": item.bytes_after, "score": item.after,
          "lower": item.difference - item.lower, "upper": item.upper - item.difference}
         for item in found
     ]  # fmt: skip
+    names = dict.fromkeys(str(point["name"]) for point in points)
     return chart(
-        [_front(points), *(_trace(point, place) for place, point in enumerate(points))],
+        [_front(points), *(_trace(name, points, place) for place, name in enumerate(names))],
         420,
         xaxis={"type": "log", "title": {"text": "bytes of the weights"}, "exponentformat": "SI"},
         yaxis={"title": {"text": f"{evaluation.task}: test {found[0].metric} × 100"}},
@@ -52,16 +57,19 @@ def _front(points: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _trace(point: dict[str, Any], place: int) -> dict[str, Any]:
-    color = "#6e7781" if point["name"] == ORIGINAL else PALETTE[place % len(PALETTE)]
+def _trace(name: str, points: list[dict[str, Any]], place: int) -> dict[str, Any]:
+    """Of one compressor, a point for each objective's model."""
+    color = "#6e7781" if name == ORIGINAL else PALETTE[place % len(PALETTE)]
+    mine = [point for point in points if point["name"] == name]
+    upper, lower = ([100 * point[side] for point in mine] for side in ("upper", "lower"))
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": point["name"],
-        "x": [point["bytes"]],
-        "y": [100 * point["score"]],
-        "error_y": {"type": "data", "array": [100 * point["upper"]], "arrayminus": [100 * point["lower"]],
-                    "thickness": 1.2, "color": color},
+        "name": name,
+        "x": [point["bytes"] for point in mine],
+        "y": [100 * point["score"] for point in mine],
+        "error_y": {"type": "data", "array": upper, "arrayminus": lower, "thickness": 1.2, "color": color},
         "marker": {"size": 10, "color": color},
-        "hovertemplate": f"{point['name']}<br>%{{y:.1f}} at {mebibytes(point['bytes'])}<extra></extra>",
-    }  # fmt: skip
+        "text": [f"{point['objective']} · {name}<br>{mebibytes(point['bytes'])}" for point in mine],
+        "hovertemplate": "%{text}, %{y:.1f}<extra></extra>",
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.evaluate.schema import Compression, Evaluation
-from stages.report.formats import code, interval, mebibytes, number, p_value, percent, points
+from stages.report.formats import ABSENT, code, interval, mebibytes, number, p_value, percent, points
 from stages.report.inputs import Inputs
 from stages.report.tables import Table
 
@@ -20,6 +20,30 @@ def compression(inputs: Inputs) -> Table:
         ],
         names=3,
     )  # fmt: skip
+
+
+def kept(inputs: Inputs) -> Table:
+    """Objective × compressor: what is left of each one's best model; no rows of the best of all alone."""
+    compressors = inputs.params.compress.compressors
+    cells = {
+        (evaluation.task, item.objective, item.compressor): item
+        for evaluation in inputs.evaluations
+        for item in evaluation.compressions
+    }
+    asked = [(item.task, compressor) for item in inputs.evaluations if item.compressions for compressor in compressors]
+    objectives = [name for name in inputs.params.pretrain.objectives if any(name == key[1] for key in cells)]
+    return Table(
+        header=["objective", *(f"{task} {compressor}" for task, compressor in asked)],
+        rows=[
+            [code(name), *(_left(cells.get((task, name, compressor))) for task, compressor in asked)]
+            for name in objectives
+            if len(inputs.params.compress.models) > 1
+        ],
+    )
+
+
+def _left(item: Compression | None) -> str:
+    return ABSENT if item is None else f"{percent(item.after)} ({_kept(item)[0] or ABSENT})"
 
 
 def _row(evaluation: Evaluation, item: Compression) -> list[str]:

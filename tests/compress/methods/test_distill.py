@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from stages.compress import files, student
 from stages.compress.lessons import Lessons
 from stages.errors import StageError
 from stages.finetune.predict import scores
+from stages.finetune.tasks.token_classification import TokenClassification
 from stages.model import classifier
 from stages.model.classifier import Classifier
 from stages.model.parts import parts
 from stages.model.transformer import Transformer
+from stages.task import Task
 from tests.compress.conftest import save
-from tests.compress.made import compress, material, steps
+from tests.compress.made import compress, examples, material, steps
 from tests.model.checkpoints import batch
 
 LAYERS = {"encoder": 3, "decoder": 3, "bert": 2, "distilbert": 2, "gpt2": 2, "deberta-v2": 2}
@@ -132,6 +135,35 @@ def test_what_is_taught_is_learnt(tmp_path: Path) -> None:
         for model in (teacher, untaught, files.load(tmp_path / "small"))
     )
     assert np.abs(after - told).mean() < 0.7 * np.abs(before - told).mean()
+
+
+def test_texts_teach_without_labels(tmp_path: Path) -> None:
+    """What they are labelled with changes no bit; the student comes nearer to its teacher than by the task alone."""
+    saved = save(tmp_path / "encoder", "encoder")
+    few = material(tmp_path / "data", saved, count=8)
+    options = {"num_hidden_layers": 1, "learning_rate": 3e-3, "batch_size": 8}
+    wrong = few.texts(400)
+    wrong.labels = 2 - wrong.labels
+    others = replace(few, texts=lambda _: wrong, checkpoints=tmp_path / "others")
+    compress(tmp_path / "task", saved, ("distill", options), data=few)
+    compress(tmp_path / "texts", saved, ("distill", {**options, "texts": 400}), data=few)
+    compress(tmp_path / "again", saved, ("distill", {**options, "texts": 400}), data=others)
+    unseen = examples(tmp_path / "unseen", 28, 60, 4)
+    told, without, taught, again = (
+        scores(model, few.family, unseen, torch.float32)
+        for model in (classifier.load(saved), *(files.load(tmp_path / name) for name in ("task", "texts", "again")))
+    )
+    np.testing.assert_array_equal(taught, again)
+    assert np.abs(taught - told).mean() < 0.7 * np.abs(without - told).mean()
+
+
+def test_texts_are_for_whole_texts(tmp_path: Path) -> None:
+    """Where words are answered one by one, a text of the corpus has no words to be asked about."""
+    saved = save(tmp_path / "encoder", "encoder")
+    task = Task(family="token_classification", labels=("negative", "positive"), metric="f1")
+    data = material(tmp_path / "data", saved, family=TokenClassification(task))
+    with pytest.raises(StageError, match=r"made\.0: texts: in token_classification an answer is"):
+        compress(tmp_path / "small", saved, ("distill", {"num_hidden_layers": 1, "texts": 9}), data=data)
 
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
