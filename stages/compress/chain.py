@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from stages.compress import methods
-from stages.compress.methods.base import Compressor, Export
+from stages.compress.base import Compressor, Export
 from stages.errors import StageError
 from stages.params import Params, Section, parse
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from stages.artifacts import atomic_folder, read_json, write_json
 from stages.compress import chain as chains
+from stages.compress.base import Export, Material
 from stages.compress.chain import Chain
-from stages.compress.methods.base import Export, Material
 from stages.errors import StageError
 from stages.finetune import files as tuned_files
 from stages.finetune.predict import Scorer
@@ -21,7 +21,7 @@ COMPRESSION = "compression.json"
 
 
 class _Step(Section):
-    """A step as it was taken: what it was, and what it left to be known (`stages.compress.methods.base.Shape`)."""
+    """A step as it was taken: what it was, and what it left to be known (`stages.compress.base.Shape`)."""
 
     compressor: str
     options: dict[str, Any]

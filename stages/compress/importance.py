@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from stages.compress.methods.base import Material
+from stages.compress.base import Material
 from stages.compress.units import Block
 from stages.finetune.examples import Batch
 from stages.model.classifier import Classifier

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stages.compress.methods.base import Material
+from stages.compress.base import Material
 
 BATCH = 32
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.compress import student, units
-from stages.compress.methods.base import Material
+from stages.compress.base import Material
 from stages.compress.recovery import soft_loss
 from stages.compress.student import Unteachable
 from stages.compress.units import HEADS, Block

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from stages import artifacts, paths
 from stages.compress import unlabelled
+from stages.compress.base import Material
 from stages.compress.cell import Cell
-from stages.compress.methods.base import Material
 from stages.finetune import tasks
 from stages.finetune.tokenization import Tokenization
 from stages.model import classifier

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from stages import params
-from stages.compress.methods.base import Compressor, Material, Shape
+from stages.compress.base import Compressor, Material, Shape
 from stages.compress.recovery import Recovery, recover
 from stages.model.answerer import Answerer
 from stages.model.classifier import Classifier

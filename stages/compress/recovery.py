@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.compress.methods.base import Material
+from stages.compress.base import Material
 from stages.finetune import files as tuned_files
 from stages.finetune.examples import Batch
 from stages.finetune.predict import scores

@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import nn
 
 from stages.compress import importance, units
+from stages.compress.base import Material, Shape
 from stages.compress.importance import Importance
-from stages.compress.methods.base import Material, Shape
 from stages.compress.pruning import Masks, Pruning, Sparsity
 from stages.compress.units import Block, Layout, Unfit
 from stages.model.answerer import Answerer

@@ -9,8 +9,8 @@ from torch import nn
 
 from stages import params
 from stages.compress import modules
+from stages.compress.base import Compressor, Material, Shape
 from stages.compress.groups import GroupedEmbedding, GroupedLinear
-from stages.compress.methods.base import Compressor, Material, Shape
 from stages.compress.methods.int8_dynamic import QUANTIZED
 from stages.model.answerer import Answerer
 

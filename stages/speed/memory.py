@@ -2,7 +2,8 @@
 
     python -m stages.speed.memory models/selected/imdb/best batch.safetensors 2
 
-Prints bytes. What Python and the libraries need by themselves is among them, as it is wherever a model runs.
+Prints bytes. What Python and the libraries need by themselves is among them, as it is wherever a model runs; of a model
+that was handed over to ONNX Runtime that is no PyTorch (`stages.speed.graph_memory`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stages import command
+from stages.compress.methods.onnx import GRAPH
 from stages.errors import StageError
 from stages.finetune.examples import Batch
 from stages.finetune.predict import Scorer
@@ -32,7 +34,8 @@ def measure(folder: Path, batch: Batch) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         given = Path(temporary) / "batch.safetensors"
         save_file({"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}, given)
-        words = [sys.executable, "-m", "stages.speed.memory", str(folder), str(given), str(torch.get_num_threads())]
+        module = "stages.speed.graph_memory" if (folder / GRAPH).is_file() else "stages.speed.memory"
+        words = [sys.executable, "-m", module, str(folder), str(given), str(torch.get_num_threads())]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StageError(f"{folder} did not answer in a process of its own: {done.stderr.strip()[-500:]}")

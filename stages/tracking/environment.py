@@ -44,7 +44,7 @@ class Meter:
         found = {
             "system/seconds": time.monotonic() - self._started,
             "system/cpu_seconds": used.ru_utime + used.ru_stime,
-            "system/peak_memory_bytes": float(_peak(used)),
+            "system/peak_memory_bytes": float(peak_memory()),
         }
         if self._energy is not None and (now := _energy()) is not None and now >= self._energy:
             found["system/machine_energy_joules"] = (now - self._energy) / 1e6
@@ -72,10 +72,11 @@ def _energy() -> float | None:
         return None
 
 
-def _peak(used: resource.struct_rusage) -> int:
-    """Linux tells it of this process alone; its getrusage also counts what the parent had when it started it."""
+def peak_memory() -> int:
+    """The most bytes that this process has held at once; Linux's getrusage counts what its parent had at its start."""
     try:
         fields = dict(line.split(":", 1) for line in STATUS.read_text(encoding="ascii").splitlines())
         return int(fields["VmHWM"].split()[0]) * 1024
     except OSError:
-        return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most * (1 if sys.platform == "darwin" else 1024)

@@ -11,7 +11,7 @@ import torch
 
 from stages import token_store
 from stages.compress import chain, files
-from stages.compress.methods.base import Material
+from stages.compress.base import Material
 from stages.finetune.examples import Examples
 from stages.finetune.tasks.classification import Classification
 from stages.model import classifier

@@ -14,7 +14,7 @@ from torch.distributions import Categorical, kl_divergence
 
 from stages import artifacts
 from stages.compress import files
-from stages.compress.methods.base import Material
+from stages.compress.base import Material
 from stages.compress.recovery import soft_loss
 from stages.errors import StageError
 from stages.finetune.predict import scores

@@ -138,7 +138,7 @@ def test_it_is_selected_compressed_and_measured(
     assert figures["test.accuracy"] == pytest.approx(original["test.accuracy"], abs=0.05)
     monkeypatch.setattr(speed, "SINGLES", 10)
     monkeypatch.setattr(speed.memory, "measure", lambda folder, _: files.size(folder))  # has tests of its own
-    rows = speed.measure(settings, "imdb")
+    rows = speed.measure(settings, "imdb", paths.BEST)
     assert {row.subject for row in rows} == {"imdb/best", "imdb/best/int8_dynamic"}
     assert all(row.value > 0 for row in rows)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.compress.methods.base import Compressor
+from stages.compress.base import Compressor
 from stages.compress.methods.distill import Distill
 from stages.compress.methods.int4_weight_only import Int4WeightOnly
 from stages.compress.methods.int8_dynamic import Int8Dynamic

@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 
 from stages import params
 from stages.compress import student
+from stages.compress.base import Compressor, Material, Shape
 from stages.compress.lessons import Lesson, Lessons
-from stages.compress.methods.base import Compressor, Material, Shape
 from stages.compress.pruning import classifier
 from stages.compress.recovery import TEMPERATURE, Training, fit
 from stages.compress.student import Unteachable

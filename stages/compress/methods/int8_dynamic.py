@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.compress import modules
-from stages.compress.methods.base import Compressor, Material, Shape
+from stages.compress.base import Compressor, Material, Shape
 from stages.model.answerer import Answerer
 from stages.model.transformer import Linear
 

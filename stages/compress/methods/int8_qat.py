@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from stages import params
-from stages.compress.methods.base import Material, Shape
+from stages.compress.base import Material, Shape
 from stages.compress.methods.int8_dynamic import QUANTIZED, Int8Dynamic, quantize
 from stages.compress.pruning import classifier
 from stages.compress.recovery import Recovery, recover

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from stages import params
 from stages.compress import inputs, modules
-from stages.compress.methods.base import Compressor, Material, Shape
+from stages.compress.base import Compressor, Material, Shape
 from stages.compress.pruning import classifier
 from stages.compress.recovery import Recovery, recover
 from stages.compress.units import LINEAR

@@ -13,7 +13,7 @@ import torch
 
 from stages.artifacts import atomic_file
 from stages.compress import graph, runtime
-from stages.compress.methods.base import Export, Material
+from stages.compress.base import Export, Material
 from stages.finetune.predict import Scorer
 from stages.model.answerer import Answerer
 from stages.model.classifier import Classifier

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from stages.compress.methods.base import Material, Shape
+from stages.compress.base import Material, Shape
 from stages.compress.pruning import Masks, Pruning, Sparsity
 from stages.model.answerer import Answerer
 from stages.model.classifier import Classifier

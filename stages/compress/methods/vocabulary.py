@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from stages import artifacts, params
 from stages.compress import modules
-from stages.compress.methods.base import Compressor, Material, Shape
+from stages.compress.base import Compressor, Material, Shape
 from stages.compress.pruning import classifier
 from stages.model import files
 from stages.model.answerer import Answerer

@@ -144,10 +144,10 @@ def test_texts_teach_without_labels(tmp_path: Path) -> None:
     options = {"num_hidden_layers": 1, "learning_rate": 3e-3, "batch_size": 8}
     wrong = few.texts(400)
     wrong.labels = 2 - wrong.labels
-    others = replace(few, texts=lambda _: wrong, checkpoints=tmp_path / "others")
-    compress(tmp_path / "task", saved, ("distill", options), data=few)
-    compress(tmp_path / "texts", saved, ("distill", {**options, "texts": 400}), data=few)
-    compress(tmp_path / "again", saved, ("distill", {**options, "texts": 400}), data=others)
+    others = replace(few, texts=lambda _: wrong)
+    for name, data, count in (("task", few, 0), ("texts", few, 400), ("again", others, 400)):
+        own = replace(data, checkpoints=tmp_path / f"{name}-checkpoints")
+        compress(tmp_path / name, saved, ("distill", {**options, "texts": count}), data=own)
     unseen = examples(tmp_path / "unseen", 28, 60, 4)
     told, without, taught, again = (
         scores(model, few.family, unseen, torch.float32)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from stages import artifacts, paths
 from stages.compress import files, units
+from stages.compress.base import Material
 from stages.compress.importance import measure
-from stages.compress.methods.base import Material
 from stages.compress.pruning import rising
 from stages.compress.structured import KEPT
 from stages.compress.units import HEADS, NEURONS, Block

@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer, models
 
 from stages.compress import files
-from stages.compress.methods.base import Material
+from stages.compress.base import Material
 from stages.compress.methods.vocabulary import Indexed, _unknown
 from stages.model import classifier
 from stages.model import files as model_files
