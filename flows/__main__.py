@@ -5,6 +5,7 @@
     python -m flows run report -w 4        what the stage `report` needs, and itself, four at a time
     python -m flows doctor                 what keeps flows from running well here, each with its mend
     python -m flows full                   everything with the parameters of flows/full.yaml, in a workspace of its own
+    python -m flows refresh                new rows of sources: train on, and promote what is significantly better
     python -m flows trace 72.6             from a number of the report to the runs and inputs it came from
 
 The result is that of `dvc repro`: the same outputs and the same dvc.lock. A stage that fails keeps
@@ -24,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Never
 
-from flows import ENVIRONMENT, doctor, estimates, exclusive, graph, overview, resources, server, trace
+from flows import ENVIRONMENT, doctor, estimates, exclusive, graph, overview, refresh, resources, server, trace
 from flows.devices import Devices
 from flows.workspace import Workspace
 from stages import command
@@ -34,14 +35,23 @@ from stages.errors import StageError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and do what it says."""
     parser = command.parser("flows", __doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="plan|run|full|trace|doctor")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="plan|run|full|refresh|trace|doctor")
     plan = commands.add_parser("plan", help="say what is out of date and why")
     run = commands.add_parser("run", help="reproduce what is out of date")
     for command_parser in (plan, run):
         command_parser.add_argument("targets", nargs="*", help="stages, as in dvc.yaml; default: all")
     full = commands.add_parser("full", help="reproduce flows/<name>.yaml in a workspace of its own, and publish")
     full.add_argument("name", nargs="?", default="full", help="of the file in flows/; default: full")
-    full.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as in dvc exp run")
+    refreshing = commands.add_parser(
+        "refresh",
+        help="go on with new rows of sources, and promote what is better",
+        description=refresh.__doc__,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    for command_parser in (full, refreshing):
+        command_parser.add_argument(
+            "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as in dvc exp run"
+        )
     tracing = commands.add_parser(
         "trace",
         help="lead a number, a cell of the results, a stage or a run back to its inputs",
@@ -51,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tracing.add_argument("words", nargs="+", help="a number, columns of reports/results.csv, a stage, or a run's id")
     tracing.set_defaults(workers=1)
     commands.add_parser("doctor", help="say what is wrong with this machine and project").set_defaults(workers=1)
-    for command_parser in (plan, run, full):
+    for command_parser in (plan, run, full, refreshing):
         command_parser.add_argument("-w", "--workers", type=int, default=2, help="stages at a time; default: 2")
     options = parser.parse_args(arguments)
     if options.workers < 1:
@@ -59,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if options.command == "full":
         publish(options.name, options.workers, options.set_param)
+    elif options.command == "refresh":
+        for line in refresh.refresh(options.workers, options.set_param):
+            print(line)
     elif options.command == "doctor":
         examine()
     elif options.command == "trace":

@@ -429,6 +429,14 @@ class Compress(Section):
         return models
 
 
+class Champion(Section):
+    """When a task's selected model becomes the champion: if it is better than the present one, or ``significant``: if
+    its lead on the validation examples is more than the 95 % interval over these leaves open.
+    """
+
+    significant: bool = False
+
+
 class Diagnose(Section):
     """Looking inside the selected models: on how many test examples, and how many of them are shown."""
 
@@ -485,6 +493,7 @@ class Params(Section):
     compress: Compress
     compressors: dict[Name, dict[str, Any] | Annotated[list[str | dict[str, Any]], Field(min_length=1)]]
     evaluate: Evaluate
+    champion: Champion = Champion()
     diagnose: Diagnose = Diagnose()
     zero_shot: ZeroShot = ZeroShot()
     sources: dict[Name, Source]

@@ -166,6 +166,36 @@ def test_the_flow_ends_as_dvc_repro_does(serial: Path, tmp_path: Path) -> None:
     assert "up to date" in run(parallel, "dvc", "status")
 
 
+def test_new_rows_are_gone_on_with(serial: Path, tmp_path: Path) -> None:
+    """Only a significant lead makes a champion; what has no new rows is up to date, and what has some is fetched."""
+    rows = REVIEWS.read_text(encoding="utf-8").splitlines(keepends=True)
+    arrived = tmp_path / "arrived.csv"
+    arrived.write_text("".join(rows[:60]), encoding="utf-8")
+    source = {"kind": "file", "path": str(arrived), "text": ["text"], "corpus": "arrived"}
+    phase = {"objective": "mlm", "mlm_probability": 0.4, "corpus": "arrived", "replay": 0.25}
+    asked = {
+        "data": {"sources": ["reviews", "arrived"]},
+        "sources": {"arrived": source},
+        "checkpoints": {"present": {"kind": "file", "path": "../../../models/pretrained/mlm-0"}},
+        "objectives": {"refreshed": {"start": "present", "phases": [phase]}},
+        "pretrain": {"objectives": ["refreshed"]},
+        "finetune": {"methods": ["frozen"]},
+        "compress": {"compressors": ["int8_dynamic"]},
+        "champion": {"significant": True},
+    }
+    (serial / "flows" / "refresh.yaml").write_text(yaml.safe_dump(asked), encoding="utf-8")
+    refresh = (sys.executable, "-m", "flows", "refresh")
+    first = run(serial, *refresh)
+    assert "pretrain@refreshed-0" in first
+    assert "rotten_tomatoes: version 1 stays the champion" in first
+    log = (serial / ".state/workspaces/refresh/.state/logs/register@rotten_tomatoes.log").read_text(encoding="utf-8")
+    assert "version 2, accuracy" in log
+    assert "is not the champion: version 1 has" in log
+    assert "Everything is up to date." in run(serial, *refresh)
+    arrived.write_text("".join(rows[:90]), encoding="utf-8")
+    assert "download@arrived  ran" in run(serial, *refresh)
+
+
 def test_a_second_set_of_parameters_is_published_beside_the_first(serial: Path) -> None:
     """In a workspace of its own, with the cache of this one; the lock file of this one stays as it is."""
     before = (serial / "dvc.lock").read_bytes()

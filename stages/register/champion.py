@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,12 +116,21 @@ def _meet(client: MlflowClient, settings: Params, candidate: Candidate, champion
             value, how = _rescored(client, settings, candidate, champion), ", scored anew on the present examples"
         except rescore.Incomparable as reason:
             return True, f"{name}, which was, cannot be compared: {reason}"
-    return judged.value > value, f"{name} has {value:.4f}{how}"
+    wins, why = judged.value > value, f"{name} has {value:.4f}{how}"
+    if not (wins and settings.champion.significant):
+        return wins, why
+    with _files(champion) as folder:
+        lower, upper = rescore.lead(settings, candidate.task, candidate.folder, folder)
+    return lower > 0, f"{why}, and the 95 % interval of the lead is {lower:+.4f} to {upper:+.4f}"
+
+
+def _files(version: ModelVersion) -> AbstractContextManager[Path]:
+    return source.folder(f"models:/{version.name}/{version.version}")
 
 
 def _rescored(client: MlflowClient, settings: Params, candidate: Candidate, champion: ModelVersion) -> float:
     """The champion's score by today's yardstick, which its tags tell from now on."""
-    with source.folder(f"models:/{candidate.task}/{champion.version}") as folder:
+    with _files(champion) as folder:
         value = rescore.score(settings, candidate.task, folder)
     _tag(client, champion, Judgement(value, candidate.judged.yardstick))
     return value

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from scipy.stats import binomtest
 
 from stages import artifacts, params, paths, tracking
 from stages.errors import StageError
@@ -205,6 +206,29 @@ def test_only_a_better_model_takes_the_alias(client: MlflowClient, settings: Par
     verdict = register(settings, "rivals")
     assert (verdict.version, verdict.is_champion) == (4, True)
     assert len(client.search_model_versions("name = 'rivals'")) == 5
+
+
+@pytest.mark.parametrize("clear", [True, False])
+def test_where_a_lead_must_be_significant_chance_is_not_enough(clear: bool, settings: Params) -> None:
+    """As McNemar's exact test has it, of a model that is right where they differ always, or one time more than not."""
+    strict, task = settings.model_copy(update={"champion": params.Champion(significant=True)}), f"strict_{clear}"
+    make_task(task, 0)
+    table = pq.read_table(paths.task(task) / "validation.parquet")
+    said = []
+    for value, kind in ((0.1, "encoder"), (0.9, "bert")):
+        select(task, value, kind)
+        said.append([int(np.argmax(made.outputs(paths.selected(task), text))) for text in table["text"].to_pylist()])
+    differing = [place for place, (one, other) in enumerate(zip(*said, strict=True)) if one != other]
+    right = differing if clear else differing[: len(differing) // 2 + 1]
+    labels = [said[place in right][place] for place in range(len(table))]
+    pq.write_table(table.set_column(1, "label", pa.array(labels)), paths.task(task) / "validation.parquet")
+    select(task, 0.1, "encoder")
+    assert register(strict, task).is_champion
+    select(task, 0.9, "bert")
+    verdict = register(strict, task)
+    assert verdict.is_champion == clear == (binomtest(len(right), len(differing)).pvalue < 0.05)
+    assert "and the 95 % interval of the lead is " in verdict.text
+    assert register(settings, task).is_champion
 
 
 def test_on_other_data_the_champion_is_scored_anew(

@@ -23,15 +23,19 @@ def fetch(source: HubSource, scratch: Path) -> dict[str, Batches]:
     Raises:
         StageError: the hub cannot be reached, or has no such dataset, configuration or split.
     """
-    source = source.model_copy(update={"id": _named(source.id)})
+    source = source.model_copy(update={"id": named(source.id)})
     folder = paths.ROOT / Path(source.id).expanduser()
     if folder.is_dir():
         return _from_folder(folder, source)
     return {split: _from_hub(source, split) for split in source.splits}
 
 
-def _named(identifier: str) -> str:
-    """With the variables of the environment that it names."""
+def named(identifier: str) -> str:
+    """With the variables of the environment that it names.
+
+    Raises:
+        StageError: one of them is not set.
+    """
     named = os.path.expandvars(identifier)
     if "$" in named:
         raise StageError(f"{identifier}: there is no such variable in the environment: set it to a folder or a hub id")
