@@ -7,8 +7,8 @@ falling in a line, 3 epochs, texts cut to 128 tokens, 2 threads; ours and the pe
 own. Scores are those of three seeds on validation behind the last step, so neither chooses by it; seconds are those of
 a step, over the first of them, in several turns. In reports/benchmarks/glue.csv, ``value`` is the mean of ours and
 ``deviation`` its standard deviation, beside those of the peer; ``ratio`` is the median of ours to the peer over the
-turns. Seconds of all tasks come first, for they want a machine that does nothing else; scores do not mind. What is
-known is written as it is found.
+turns. Seconds of all tasks come first, for they want a machine that does nothing else; scores do not mind. Figures are
+written as they are found, and what the file holds is not measured again: remove it to begin anew.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ from tests.benchmarks.glue_workload import TASKS, Run
 CHECKPOINT, SEEDS, STEPS, TURNS = "minilm", (0, 1, 2), 40, 3
 CONTENDERS = {"engine": "tests.benchmarks.glue_engine", "transformers Trainer fp32": "tests.benchmarks.glue_trainer"}
 ENGINE, PEER = CONTENDERS
+TARGET = paths.REPORTS / "benchmarks" / "glue.csv"
 
 
 class Row(NamedTuple):
@@ -60,15 +61,17 @@ class Row(NamedTuple):
         return f"{self.figure}: {ours} {self.unit} against {theirs} of the peer, ratio {self.ratio:.2f}"
 
 
-def measure(glue: Path, checkpoint: Path) -> Iterator[Row]:
-    """Each task's seconds, then each task's scores."""
+def measure(glue: Path, checkpoint: Path, known: Collection[str]) -> Iterator[Row]:
+    """Each task's seconds, then each task's scores, but for the figures that are known."""
     asked = {name: ["--glue", str(glue), "--checkpoint", str(checkpoint), "--task", name] for name in TASKS}
     for name in TASKS:
-        steps = [_turn([*asked[name], "--seed", "0", "--steps", str(STEPS)]) for _ in range(TURNS)]
-        yield Row.of(f"{name} step", "s", *([turn[who].seconds for turn in steps] for who in CONTENDERS))
+        if (figure := f"{name} step") not in known:
+            steps = [_turn([*asked[name], "--seed", "0", "--steps", str(STEPS)]) for _ in range(TURNS)]
+            yield Row.of(figure, "s", *([turn[who].seconds for turn in steps] for who in CONTENDERS))
     for name, task in TASKS.items():
-        runs = [_turn([*asked[name], "--seed", str(seed)]) for seed in SEEDS]
-        yield Row.of(f"{name} {task.metric}", "score", *([turn[who].score for turn in runs] for who in CONTENDERS))
+        if (figure := f"{name} {task.metric}") not in known:
+            runs = [_turn([*asked[name], "--seed", str(seed)]) for seed in SEEDS]
+            yield Row.of(figure, "score", *([turn[who].score for turn in runs] for who in CONTENDERS))
 
 
 def _turn(asked: list[str]) -> dict[str, Run]:
@@ -84,10 +87,17 @@ def _turn(asked: list[str]) -> dict[str, Run]:
     return found
 
 
+def read() -> list[Row]:
+    """What was measured before."""
+    if not TARGET.exists():
+        return []
+    with TARGET.open(newline="", encoding="utf-8") as file:
+        return [Row(*row[:4], *map(float, row[4:])) for row in list(csv.reader(file))[1:]]
+
+
 def write(rows: list[Row]) -> None:
     """Replace the report."""
-    target = paths.REPORTS / "benchmarks" / "glue.csv"
-    with atomic_file(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_file(TARGET) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)
         writer.writerows([*row[:4], *(f"{number:.4f}" for number in row[4:])] for row in rows)
@@ -98,10 +108,10 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--glue", type=Path, required=True, help="folder of <task>/{train,validation}.parquet")
     glue = options.parse_args().glue.resolve()
-    rows: list[Row] = []
+    rows = read()
     with tempfile.TemporaryDirectory() as folder:
         checkpoints.fetch(CHECKPOINT, params.load().checkpoints[CHECKPOINT], Path(folder))
-        for measured in measure(glue, Path(folder)):
+        for measured in measure(glue, Path(folder), {row.figure for row in rows}):
             print(measured.told(), flush=True)
             write(rows := [*rows, measured])
 
