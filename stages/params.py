@@ -319,11 +319,12 @@ Checkpoint = Annotated[PypiCheckpoint | HubCheckpoint | FileCheckpoint, Field(di
 
 
 class Tokenizer(Section):
-    """The sub-word vocabulary."""
+    """The sub-word vocabulary: learnt from the corpus, or that of the checkpoint that ``start`` names."""
 
     algorithm: Literal["wordpiece", "bpe", "unigram"]
     vocab_size: Annotated[int, Field(ge=400, le=65536)]
     lowercase: bool
+    start: Name | None = None
 
 
 class Model(Section):
@@ -504,6 +505,8 @@ class Params(Section):
         _require(self.data.sources, self.sources, "data.sources", "sources")
         _require(self.pretrain.objectives, self.objectives, "pretrain.objectives", "objectives")
         _require(self.finetune.methods, self.methods, "finetune.methods", "methods")
+        if self.tokenizer.start is not None:
+            _require([self.tokenizer.start], self.checkpoints, "tokenizer.start", "checkpoints")
         _require(self.compress.models[1:], self.pretrain.objectives, "compress.models", "pretrain.objectives")
         _require(self.compress.compressors, self.compressors, "compress.compressors", "compressors")
         _require(self.zero_shot.sources, self.data.sources, "zero_shot.sources", "data.sources")

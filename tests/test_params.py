@@ -54,6 +54,7 @@ def test_the_projects_own_parameters_are_valid() -> None:
         ("compress.models", [], r"compress\.models: it must begin with best"),
         ("compress.models", ["best", "mlm", "mlm"], r"compress\.models: .*each of them once"),
         ("compress.models", ["best", "rtd"], r"compress\.models: rtd not defined; pretrain\.objectives has: clm, mlm"),
+        ("tokenizer.start", "nothing", r"tokenizer\.start: nothing not defined; checkpoints has: minilm, modernbert"),
         ("tokenizer.vocab_size", 65537, r"tokenizer\.vocab_size: .*65536"),
         ("tokenizer.algorithm", "words", r"tokenizer\.algorithm: .*wordpiece"),
         ("seeds", [-1], r"seeds\.0: "),

@@ -168,15 +168,17 @@ def test_the_flow_ends_as_dvc_repro_does(serial: Path, tmp_path: Path) -> None:
 
 def test_new_rows_are_gone_on_with(serial: Path, tmp_path: Path) -> None:
     """Only a significant lead makes a champion; what has no new rows is up to date, and what has some is fetched."""
-    rows = REVIEWS.read_text(encoding="utf-8").splitlines(keepends=True)
-    arrived = tmp_path / "arrived.csv"
-    arrived.write_text("".join(rows[:60]), encoding="utf-8")
+    with REVIEWS.open(encoding="utf-8", newline="") as file:
+        texts = [" ".join(reversed(row["text"].split())) for row in csv.DictReader(file)]
+    arrived = tmp_path / "arrived.txt"
+    arrived.write_text("\n".join(texts[:100]), encoding="utf-8")
     source = {"kind": "file", "path": str(arrived), "text": ["text"], "corpus": "arrived"}
     phase = {"objective": "mlm", "mlm_probability": 0.4, "corpus": "arrived", "replay": 0.25}
     asked = {
-        "data": {"sources": ["reviews", "arrived"]},
+        "data": {"sources": ["reviews", "arrived"], "corpus_validation": 0.1},
         "sources": {"arrived": source},
         "checkpoints": {"present": {"kind": "file", "path": "../../../models/pretrained/mlm-0"}},
+        "tokenizer": {"start": "present"},
         "objectives": {"refreshed": {"start": "present", "phases": [phase]}},
         "pretrain": {"objectives": ["refreshed"]},
         "finetune": {"methods": ["frozen"]},
@@ -192,7 +194,7 @@ def test_new_rows_are_gone_on_with(serial: Path, tmp_path: Path) -> None:
     assert "version 2, accuracy" in log
     assert "is not the champion: version 1 has" in log
     assert "Everything is up to date." in run(serial, *refresh)
-    arrived.write_text("".join(rows[:90]), encoding="utf-8")
+    arrived.write_text("\n".join(texts[:110]), encoding="utf-8")
     assert "download@arrived  ran" in run(serial, *refresh)
 
 

@@ -1,7 +1,8 @@
 """Learn the sub-word vocabulary, and turn texts into token ids with it.
 
-  train    learn it from data/corpus/train.parquet: models/tokenizer, and its figures on the
-           corpus's validation text in data/metrics/tokenizer.json
+  train    learn it from data/corpus/train.parquet, or take that of the checkpoint in params.yaml:
+           tokenizer.start; models/tokenizer, and its figures on the corpus's validation text in
+           data/metrics/tokenizer.json
   pack     the corpus as token ids: data/packed/{train,validation}
   encode   a task as token ids: data/encoded/<task>/{train,validation,test}, and further/<set> of each further set
 
@@ -57,10 +58,14 @@ def _train(settings: params.Params) -> None:
     ) as run:
         from stages.tokenizer.files import save
         from stages.tokenizer.statistics import statistics
+        from stages.tokenizer.taken import taken
         from stages.tokenizer.texts import texts_of
         from stages.tokenizer.train import train
 
-        tokenizer = train(texts_of(paths.CORPUS / "train.parquet"), settings.tokenizer)
+        if (start := settings.tokenizer.start) is not None:
+            tokenizer = taken(start, settings.checkpoints[start])
+        else:
+            tokenizer = train(texts_of(paths.CORPUS / "train.parquet"), settings.tokenizer)
         save(tokenizer, paths.TOKENIZER)
         figures = statistics(tokenizer, texts_of(paths.CORPUS / "validation.parquet"))
         artifacts.write_json(figures_file, figures)
