@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ def serve(root: Path, port: int) -> None:
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:
-        raise StageError(f"port {port}: {error.strerror}; give another one with --port") from None
+        raise StageError(f"port {port}: {os.strerror(error.errno or 0)}; give another one with --port") from None
     if (folder := spool.folder()).is_dir():
         service.start(folder)  # for what a recorder that was killed has left
     client = store.connect()
@@ -70,7 +71,9 @@ def _listen(root: Path, port: int) -> None:
     """MLflow's own application in this process, with our page before its own."""
     os.environ |= {name: store.uri() for name in STORES} | SETTINGS
     import uvicorn
-    from mlflow.server.fastapi_app import app
+
+    with warnings.catch_warnings(action="ignore"):  # of what MLflow's server itself is built with
+        from mlflow.server.fastapi_app import app
     from starlette.routing import Route
 
     def answer(request: Request) -> Response:

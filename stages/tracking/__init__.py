@@ -128,7 +128,7 @@ def run(
     block raises is raised on.
     """
     described = {**{key: str(value) for key, value in tags.items()}, **lineage.origin()}
-    described |= lineage.hashes("input", inputs) | environment.tags()
+    described |= lineage.hashes("input", inputs) | environment.tags() | nesting.tags()
     meter = environment.Meter()
     continued = os.environ.get("MLFLOW_RUN_ID", "")
     start = spool.event("start", kind=kind, name=name, params=_flat(params), tags=described, run_id=continued)

@@ -28,18 +28,23 @@ def above() -> str:
     return os.environ.get(VARIABLE, "")
 
 
-def tags(client: MlflowClient, name: str) -> dict[str, str]:
-    """What puts a run beneath the one called `name`."""
+def tags() -> dict[str, str]:
+    """What all runs beneath the same one share; nothing where there is none above."""
+    return {TAG: above()} if above() else {}
+
+
+def parent(client: MlflowClient, name: str) -> dict[str, str]:
+    """The tag that puts a run beneath the one called `name`."""
     experiment = client.get_experiment_by_name(KIND)
-    found = client.search_runs([experiment.experiment_id], _beneath(name), max_results=1) if experiment else []
-    return {TAG: name, PARENT: found[0].info.run_id if found else name}
+    found = client.search_runs([experiment.experiment_id], _shared(name), max_results=1) if experiment else []
+    return {PARENT: found[0].info.run_id if found else name}
 
 
 def note(client: MlflowClient, name: str) -> dict[str, str]:
     """A description that leads to the runs beneath: the page of a run lists only those of its own experiment."""
     experiments = [item.experiment_id for item in client.search_experiments()]
-    return {NOTE: f"[The runs of its stages]({links.runs(experiments, _beneath(name))})"}
+    return {NOTE: f"[The runs of its stages]({links.runs(experiments, _shared(name))})"}
 
 
-def _beneath(name: str) -> str:
+def _shared(name: str) -> str:
     return f"tags.{TAG} = '{name}'"

@@ -122,7 +122,7 @@ class Recorder:
         self._run_id = start["run_id"] or self._create(start)
         self._client.update_run(self._run_id, status="RUNNING", name=start["name"])
         self._log(params=[Param(*item) for item in start["params"].items()])
-        self._tag(nesting.tags(self._client, start["above"]) if start["above"] else self._note())
+        self._tag(nesting.parent(self._client, start["above"]) if start["above"] else self._note())
         self._client.log_inputs(self._run_id, datasets=_datasets(start["tags"]))
 
     def _note(self) -> dict[str, str]:
@@ -135,7 +135,7 @@ class Recorder:
 
     def _create(self, start: Event) -> str:
         experiment = store.experiment(self._client, start["kind"])
-        return str(self._client.create_run(experiment, start_time=start["time"]).info.run_id)
+        return str(self._client.create_run(experiment, start_time=start["time"], tags=start["tags"]).info.run_id)
 
     def _log(self, metrics: Sequence[Metric] = (), params: Sequence[Param] = (), tags: Sequence[RunTag] = ()) -> None:
         for some_metrics in _batched(metrics, MAX_METRICS):

@@ -100,11 +100,21 @@ def test_a_flow_that_is_killed_ends_as_killed(tracked: Project) -> None:
     assert left.data.tags["mlflow.parentRunId"] == above.info.run_id
 
 
+TRIAL = """
+import subprocess, sys
+from stages import tracking
+
+with tracking.pipeline("of a trial", {}):
+    subprocess.run([sys.executable, "work.py", "good"], check=True)
+"""
+
+
 def test_a_trial_stands_above_the_stages_and_the_flow(tracked: Project) -> None:
     client = MlflowClient(tracked.environment["MLFLOW_TRACKING_URI"])
     trial = client.create_run(client.create_experiment("search")).info.run_id
-    flow = tracked.run("flows", "run", "good", PIPELINE_RUN_ID=trial)
-    assert flow.returncode == 0, flow.stdout + flow.stderr
+    environment = tracked.environment | {"PIPELINE_RUN_ID": trial}
+    subprocess.run([sys.executable, "-c", TRIAL], cwd=tracked.root, env=environment, check=True)
     for experiment in ("pipeline", "work"):
         (run,) = runs(tracked, experiment, 1)
         assert run.data.tags["mlflow.parentRunId"] == trial
+    assert run.data.tags["pipeline"] == trial

@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 from mlflow import MlflowClient
 
-from flows import trace
+from flows import trace, ui
+from stages.errors import StageError
 from tests.flows.conftest import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -66,7 +67,7 @@ def logged(project: Project, root: Path) -> dict[str, str]:
     client, made = MlflowClient(project.environment["MLFLOW_TRACKING_URI"]), trace.locked(root)
     ids = {}
     for number, name in enumerate(["finetune@a-imdb-full-0", "finetune@a-imdb-full-1"]):
-        for kind, md5 in (("present", next(iter(made[name].outs.values()))), ("earlier", "0" * 32)):
+        for kind, md5 in (("present", next(iter(made[name].outs.values()))), ("earlier", "f" * 32)):
             experiment = client.create_experiment(f"{kind} {number}")
             tags = {"dvc.stage": name, f"output.a-imdb-full-{number}": md5}
             run = client.create_run(experiment, tags=tags, run_name=f"{kind} {number}")
@@ -111,8 +112,20 @@ def wait(served: Served, server: subprocess.Popen[str]) -> None:
     raise AssertionError("the UI never answered")
 
 
+def publish(root: Path) -> None:
+    """A report whose model with seed 0 is that of the earlier run."""
+    folder = root / "reports" / "full"
+    folder.mkdir()
+    md5 = trace.locked(root)["finetune@a-imdb-full-0"].outs["a-imdb-full-0"]
+    (folder / "dvc.lock").write_text((root / "dvc.lock").read_text().replace(md5, "f" * 32))
+    (folder / "results.csv").write_text("\n".join([COLUMNS, ROWS[0].replace("0.7244", "0.9")]) + "\n")
+
+
 def test_a_number_leads_to_its_runs_until_what_it_stands_on_changes(served: Served) -> None:
-    """To the runs of both seeds that made what there is now, over two experiments, and to no others."""
+    """To the runs of both seeds that made what there is now, over two experiments, and to no others.
+
+    A published report has its own numbers, and its own lock file: of other outputs there is another run.
+    """
     question = "/trace?" + urlencode({"of": "imdb full a none accuracy"})
     answer = served.get(question)
     assert answer.status == 307
@@ -124,6 +137,11 @@ def test_a_number_leads_to_its_runs_until_what_it_stands_on_changes(served: Serv
     assert b"<title>MLflow</title>" in served.get("/").read()
     assert served.get("/trace?of=nothing").status == 404
 
+    publish(served.root)
+    theirs = served.get("/trace?" + urlencode({"of": "imdb full a accuracy", "report": "full"})).headers["Location"]
+    assert served.listed(theirs) == [served.runs["earlier 0"]]
+    assert served.get("/trace?of=imdb&report=gone").status == 404
+
     (served.root / "work.py").write_text((served.root / "work.py").read_text() + "\n")
     page = served.get(question)
     text = page.read().decode()
@@ -133,22 +151,12 @@ def test_a_number_leads_to_its_runs_until_what_it_stands_on_changes(served: Serv
     assert all((served.runs[name] in text) == name.startswith("present") for name in served.runs)
 
 
-def test_a_published_report_has_its_own_numbers(served: Served) -> None:
-    """And its own lock file: of other outputs there is another run."""
-    folder = served.root / "reports" / "full"
-    folder.mkdir()
-    lock = (served.root / "dvc.lock").read_text()
-    md5 = trace.locked(served.root)["finetune@a-imdb-full-0"].outs["a-imdb-full-0"]
-    (folder / "dvc.lock").write_text(lock.replace(md5, "0" * 32))
-    (folder / "results.csv").write_text("\n".join([COLUMNS, ROWS[0].replace("0.7244", "0.9")]) + "\n")
-    answer = served.get("/trace?" + urlencode({"of": "imdb full a accuracy", "report": "full"}))
-    assert served.listed(answer.headers["Location"]) == [served.runs["earlier 0"]]
-    assert served.get("/trace?of=imdb&report=gone").status == 404
-
-
-def test_a_port_that_is_taken_is_said(project: Project) -> None:
+def test_what_keeps_it_from_being_served_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = project.run("flows", "ui", "--port", str(port))
-    assert done.returncode == 1
-    assert done.stderr == f"error: port {port}: Address already in use; give another one with --port\n"
+        with pytest.raises(StageError, match=f"port {port}: Address already in use; give another one with --port"):
+            ui.serve(tmp_path, port)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://example.org")
+    with pytest.raises(StageError, match=r"names a server: open http://example\.org"):
+        ui.serve(tmp_path, port)

@@ -87,4 +87,3 @@ def test_both_figures_hold_the_numbers_of_both_versions(project: Path) -> None:
     assert fields(curves) <= losses[0].keys() | made
     assert fields(scores) <= table("results.csv")[0].keys() | made
     assert "<DVC_METRIC" not in page
-
