@@ -10,9 +10,9 @@ import time
 
 import pytest
 import yaml
-from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from stages.tracking import store
 from tests.flows.conftest import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -37,8 +37,9 @@ def stage(name: str, *needs: str) -> dict[str, object]:
 
 
 @pytest.fixture
-def tracked(project: Project, prefect_server: str) -> Project:
+def tracked(project: Project, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Project:
     """One stage that ends well, one that fails, one that needs it, and one that does not track."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", project.environment["MLFLOW_TRACKING_URI"])
     stages = {"good": stage("good"), "bad": stage("bad"), "after": stage("after", "bad")}
     plain = {"cmd": "echo plain > plain", "outs": ["plain"]}
     (project.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {**stages, "plain": plain}}))
@@ -47,23 +48,23 @@ def tracked(project: Project, prefect_server: str) -> Project:
     return project
 
 
-def runs(project: Project, experiment: str, count: int) -> list[Run]:
+def runs(experiment: str, count: int) -> list[Run]:
     """Those of an experiment, once as many have ended."""
-    client = MlflowClient(project.environment["MLFLOW_TRACKING_URI"])
-    for _ in range(240):
+    client = store.connect()  # safely, though the recorder may be making it
+    for _ in range(480):
         if experiments := client.search_experiments(filter_string=f"name = '{experiment}'"):
             found = client.search_runs([item.experiment_id for item in experiments])
             if len(found) == count and all(run.info.status != "RUNNING" for run in found):
                 return list(found)
-        time.sleep(0.25)
+        time.sleep(0.5)
     raise AssertionError(f"{experiment} never had {count} runs that ended")
 
 
 def test_a_flow_stands_above_its_stages_and_counts_them(tracked: Project) -> None:
     flow = tracked.run("flows", "run", "-w", "1")
     assert flow.returncode == 1, flow.stdout + flow.stderr
-    (above,) = runs(tracked, "pipeline", 1)
-    beneath = runs(tracked, "work", 2)
+    (above,) = runs("pipeline", 1)
+    beneath = runs("work", 2)
     assert {run.info.run_name for run in beneath} == {"good", "bad"}
     assert {run.data.tags["mlflow.parentRunId"] for run in beneath} == {above.info.run_id}
     assert {run.data.tags["pipeline"] for run in beneath} == {above.data.tags["pipeline"]}
@@ -88,14 +89,14 @@ def test_a_flow_that_is_killed_ends_as_killed(tracked: Project) -> None:
         time.sleep(0.1)
     flow.kill()
     flow.wait()
-    (above,) = runs(tracked, "pipeline", 1)
+    (above,) = runs("pipeline", 1)
     assert (above.info.status, above.data.params["targets"]) == ("KILLED", "slow")
-    client = MlflowClient(tracked.environment["MLFLOW_TRACKING_URI"])
+    client = store.connect()
     work = client.get_experiment_by_name("work")
     (left,) = client.search_runs([work.experiment_id])
     assert left.info.status == "RUNNING"  # stages that a killed flow has started go on
     os.kill(int(left.data.tags["process"].split("/")[1]), signal.SIGKILL)
-    (left,) = runs(tracked, "work", 1)
+    (left,) = runs("work", 1)
     assert left.info.status == "KILLED"
     assert left.data.tags["mlflow.parentRunId"] == above.info.run_id
 
@@ -110,11 +111,11 @@ with tracking.pipeline("of a trial", {}):
 
 
 def test_a_trial_stands_above_the_stages_and_the_flow(tracked: Project) -> None:
-    client = MlflowClient(tracked.environment["MLFLOW_TRACKING_URI"])
+    client = store.connect()
     trial = client.create_run(client.create_experiment("search")).info.run_id
     environment = tracked.environment | {"PIPELINE_RUN_ID": trial}
     subprocess.run([sys.executable, "-c", TRIAL], cwd=tracked.root, env=environment, check=True)
     for experiment in ("pipeline", "work"):
-        (run,) = runs(tracked, experiment, 1)
+        (run,) = runs(experiment, 1)
         assert run.data.tags["mlflow.parentRunId"] == trial
     assert run.data.tags["pipeline"] == trial
