@@ -73,19 +73,20 @@ class Traced:
     Attributes:
         made: all stages, by name.
         runs: the MLflow runs that made what it has now, the latest first.
-        stale: what has changed since, of it and of all that it stands on; of what stands on such alone, nothing. None
-            of a published report, which is not compared to what there is now.
+        stale: what has changed since, of it and of all that it stands on; of what stands on such alone, nothing.
+        report: the name of a published one, which is not compared to what there is now.
     """
 
     stage: Made
     made: Mapping[str, Made]
     runs: Sequence[Logged]
-    stale: Mapping[str, Sequence[str]] | None
+    stale: Mapping[str, Sequence[str]]
+    report: str
 
     @property
     def state(self) -> str:
         """Whether what it stands on is as it was."""
-        if self.stale is None:
+        if self.report:
             return "as published"
         if self.stage.name not in self.stale:
             return "as recorded"
@@ -94,7 +95,8 @@ class Traced:
     @property
     def again(self) -> str:
         """The command that makes only this again."""
-        return f"dvc repro --single-item --force {self.stage.name}"
+        command = f"dvc repro --single-item --force {self.stage.name}"
+        return f"cd .state/workspaces/{self.report} && {command}" if self.report else command
 
 
 def trace(words: Sequence[str], root: Path, report: str = "") -> Iterator[str]:
@@ -120,8 +122,8 @@ def traced(words: Sequence[str], root: Path, report: str = "") -> Iterator[tuple
     """
     made = locked(root, report)
     for title, names in resolve(words, root / REPORTS / report / RESULTS, made):
-        stale = None if report else {item.name: item.reasons for item in graph.plan(names).stages} if names else {}
-        yield title, [Traced(made[name], made, logged(made[name]), stale) for name in names]
+        stale = {item.name: item.reasons for item in graph.plan(names).stages} if names and not report else {}
+        yield title, [Traced(made[name], made, logged(made[name]), stale, report) for name in names]
 
 
 def locked(root: Path, report: str = "") -> dict[str, Made]:
@@ -226,7 +228,7 @@ def _told(found: Traced) -> Iterator[str]:
     yield from (f"  from       {path}  {md5}{_maker(path, made)}" for path, md5 in stage.needs.items())
     yield from (f"  made       {path}  {md5}" for path, md5 in stage.outs.items())
     for before in _before(stage.name, made):
-        yield f"  stands on  {before}{' (STALE)' if before in (found.stale or ()) else ''}: {made[before].command}"
+        yield f"  stands on  {before}{' (STALE)' if before in found.stale else ''}: {made[before].command}"
 
 
 def _maker(path: str, made: Mapping[str, Made]) -> str:

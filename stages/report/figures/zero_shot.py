@@ -12,7 +12,11 @@ from stages.report.inputs import Inputs
 from stages.report.results import ZERO_SHOT, Results, scored
 
 GUESSING = 50
-MARKERS = {"causal": "o", "pseudo": "D"}
+MODES = {"causal": "full", "pseudo": "none"}
+"""Ways to score, and how marks are filled."""
+
+SHAPES = "os^v"
+"""The next one where colours begin again."""
 
 
 def zero_shot(inputs: Inputs, results: Results) -> Figure:
@@ -36,13 +40,14 @@ def _phenomena(inputs: Inputs, source: str) -> list[str]:
 
 def _panel(axes: Axes, inputs: Inputs, results: Results, source: str) -> None:
     phenomena, colors = _phenomena(inputs, source), style.colors(inputs.params.pretrain.objectives)
-    for objective in inputs.params.pretrain.objectives:
-        for mode, marker in MARKERS.items():
+    for number, objective in enumerate(inputs.params.pretrain.objectives):
+        shape = SHAPES[number // len(style.PALETTE) % len(SHAPES)]
+        for mode, fill in MODES.items():
             cells = [results.cell(objective, f"{source}/{name}", ZERO_SHOT, scored(mode)) for name in phenomena]
             points = [(100 * mean(row.value for row in rows), place) for place, rows in enumerate(cells) if rows]
             if points:
-                axes.plot(*zip(*points, strict=True), marker, color=colors[objective], label=f"{objective}, {mode}",
-                          markersize=5, fillstyle="full" if mode == "causal" else "none", alpha=0.85)  # fmt: skip
+                axes.plot(*zip(*points, strict=True), shape, color=colors[objective], label=f"{objective}, {mode}",
+                          markersize=5, fillstyle=fill, alpha=0.85)  # fmt: skip
     style.bare(axes)
     axes.axvline(GUESSING, color=style.FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.set_yticks(range(len(phenomena)), [name.replace("_", " ") for name in phenomena], color=style.INK)
