@@ -23,16 +23,16 @@ from tests.flows.conftest import Project
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 COLUMNS = "objective,task,method,compressor,seed,split,metric,value,lower,upper,examples"
-ROWS = ("a,imdb,full,none,0,test,accuracy,0.7244,,,", "a,imdb,full,none,1,test,accuracy,0.7276,,,")
+ROWS = ("clm,imdb,full,none,0,test,accuracy,0.7244,,,", "clm,imdb,full,none,1,test,accuracy,0.7276,,,")
 
 MATRIX = """
 stages:
   finetune:
-    matrix: {objective: [a], task: [imdb], method: [full], seed: [0, 1]}
-    cmd: python work.py a-imdb-full-${item.seed}
+    matrix: {objective: [clm], task: [imdb], method: [full], seed: [0, 1]}
+    cmd: python work.py clm-imdb-full-${item.seed}
     deps: [work.py]
     outs:
-      - a-imdb-full-${item.seed}
+      - clm-imdb-full-${item.seed}
 """
 
 
@@ -55,7 +55,7 @@ class Served:
         query = parse_qs(address.partition("?")[2])
         head = address.partition("?")[0].split("/")
         ids = json.loads(query["experiments"][0]) if "experiments" in query else [head[head.index("experiments") + 1]]
-        asked = {"experiment_ids": ids, "filter": query["searchFilter"][0]}
+        asked = {"experiment_ids": ids, "filter": query.get("searchFilter", [""])[0]}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         headers = {"Content-Type": "application/json"}
         connection.request("POST", "/ajax-api/2.0/mlflow/runs/search", json.dumps(asked), headers)
@@ -66,10 +66,10 @@ def logged(project: Project, root: Path) -> dict[str, str]:
     """A run of each seed that made what there is, and one of the first that made something else."""
     client, made = MlflowClient(project.environment["MLFLOW_TRACKING_URI"]), trace.locked(root)
     ids = {}
-    for number, name in enumerate(["finetune@a-imdb-full-0", "finetune@a-imdb-full-1"]):
+    for number, name in enumerate(["finetune@clm-imdb-full-0", "finetune@clm-imdb-full-1"]):
         for kind, md5 in (("present", next(iter(made[name].outs.values()))), ("earlier", "f" * 32)):
             experiment = client.create_experiment(f"{kind} {number}")
-            tags = {"dvc.stage": name, f"output.a-imdb-full-{number}": md5}
+            tags = {"dvc.stage": name, f"output.clm-imdb-full-{number}": md5}
             run = client.create_run(experiment, tags=tags, run_name=f"{kind} {number}")
             client.set_terminated(run.info.run_id)
             ids[f"{kind} {number}"] = run.info.run_id
@@ -116,29 +116,35 @@ def publish(root: Path) -> None:
     """A report whose model with seed 0 is that of the earlier run."""
     folder = root / "reports" / "full"
     folder.mkdir()
-    md5 = trace.locked(root)["finetune@a-imdb-full-0"].outs["a-imdb-full-0"]
+    md5 = trace.locked(root)["finetune@clm-imdb-full-0"].outs["clm-imdb-full-0"]
     (folder / "dvc.lock").write_text((root / "dvc.lock").read_text().replace(md5, "f" * 32))
     (folder / "results.csv").write_text("\n".join([COLUMNS, ROWS[0].replace("0.7244", "0.9")]) + "\n")
 
 
-def test_a_number_leads_to_its_runs_until_what_it_stands_on_changes(served: Served) -> None:
+def test_a_number_leads_to_its_runs_until_what_it_stands_on_changes(served: Served, project: Project) -> None:
     """To the runs of both seeds that made what there is now, over two experiments, and to no others.
 
     A published report has its own numbers, and its own lock file: of other outputs there is another run.
     """
-    question = "/trace?" + urlencode({"of": "imdb full a none accuracy"})
+    question = "/trace?" + urlencode({"of": "imdb full clm none accuracy"})
     answer = served.get(question)
     assert answer.status == 307
     assert sorted(served.listed(answer.headers["Location"])) == sorted(
         served.runs[name] for name in ("present 0", "present 1")
     )
-    one = served.get("/trace?" + urlencode({"of": "finetune@a-imdb-full-1"})).headers["Location"]
+    one = served.get("/trace?" + urlencode({"of": "finetune@clm-imdb-full-1"})).headers["Location"]
     assert served.listed(one) == [served.runs["present 1"]]
     assert b"<title>MLflow</title>" in served.get("/").read()
     assert served.get("/trace?of=nothing").status == 404
 
+    client = MlflowClient(project.environment["MLFLOW_TRACKING_URI"])
+    addresses = dict(ui.addresses(client))
+    assert list(addresses) == ["everything", "earlier 0", "earlier 1", "present 0", "present 1"]
+    assert sorted(served.listed(addresses["everything"])) == sorted(served.runs.values())
+    assert served.listed(addresses["present 1"]) == [served.runs["present 1"]]
+
     publish(served.root)
-    theirs = served.get("/trace?" + urlencode({"of": "imdb full a accuracy", "report": "full"})).headers["Location"]
+    theirs = served.get("/trace?" + urlencode({"of": "imdb full clm accuracy", "report": "full"})).headers["Location"]
     assert served.listed(theirs) == [served.runs["earlier 0"]]
     assert served.get("/trace?of=imdb&report=gone").status == 404
 
@@ -147,7 +153,7 @@ def test_a_number_leads_to_its_runs_until_what_it_stands_on_changes(served: Serv
     text = page.read().decode()
     assert page.status == 200
     assert text.count("STALE: work.py changed") == 2
-    assert "dvc repro --single-item --force finetune@a-imdb-full-0" in text
+    assert "dvc repro --single-item --force finetune@clm-imdb-full-0" in text
     assert all((served.runs[name] in text) == name.startswith("present") for name in served.runs)
 
 
