@@ -31,7 +31,7 @@ full: $(INSTALLED) ## all objectives, with flows/full.yaml, in hours; publishes 
 	python -m flows full --workers 2
 
 ui: $(INSTALLED) ## open the MLflow UI over all logged runs, on http://127.0.0.1:5000
-	python -m stages.tracking ui
+	python -m flows ui
 
 test: $(INSTALLED) ## run the tests
 	python -m pytest -n 2 --dist loadfile

@@ -7,10 +7,12 @@
     python -m flows full                   everything with the parameters of flows/full.yaml, in a workspace of its own
     python -m flows refresh                new rows of sources: train on, and promote what is significantly better
     python -m flows trace 72.6             from a number of the report to the runs and inputs it came from
+    python -m flows ui                     MLflow's UI over all runs; numbers of reports/index.html lead into it
 
 The result is that of `dvc repro`: the same outputs and the same dvc.lock. A stage that fails keeps
 what needs it from running; the rest goes on, and the command ends with 1. Ctrl-C ends all stages.
 Each stage's output is in .state/logs/<stage>.log. PREFECT_API_URL names a Prefect server to report to.
+In MLflow, a run of the experiment `pipeline` stands above those of its stages; a serial `dvc repro` has none.
 
 `full NAME` has the parameters of flows/NAME.yaml. It runs the commit that is checked out, in
 .state/workspaces/NAME, publishes its report in reports/NAME, and goes on where it was stopped.
@@ -25,17 +27,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Never
 
-from flows import ENVIRONMENT, doctor, estimates, exclusive, graph, overview, refresh, resources, server, trace
+from flows import ENVIRONMENT, doctor, estimates, exclusive, graph, overview, refresh, resources, server, trace, ui
 from flows.devices import Devices
 from flows.workspace import Workspace
 from stages import command
 from stages.errors import StageError
+from stages.tracking import links
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and do what it says."""
     parser = command.parser("flows", __doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="plan|run|full|refresh|trace|doctor")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="plan|run|full|refresh|trace|ui|doctor")
     plan = commands.add_parser("plan", help="say what is out of date and why")
     run = commands.add_parser("run", help="reproduce what is out of date")
     for command_parser in (plan, run):
@@ -59,7 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=RawDescriptionHelpFormatter,
     )
     tracing.add_argument("words", nargs="+", help="a number, columns of reports/results.csv, a stage, or a run's id")
+    tracing.add_argument("--report", default="", metavar="NAME", help="of reports/NAME; default: of this project")
     tracing.set_defaults(workers=1)
+    browse = commands.add_parser("ui", help="open MLflow's UI, where numbers of the report lead to their runs")
+    browse.add_argument("--port", type=int, default=links.PORT, help="default: %(default)s")
+    browse.set_defaults(workers=1)
     commands.add_parser("doctor", help="say what is wrong with this machine and project").set_defaults(workers=1)
     for command_parser in (plan, run, full, refreshing):
         command_parser.add_argument("-w", "--workers", type=int, default=2, help="stages at a time; default: 2")
@@ -75,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.command == "doctor":
         examine()
     elif options.command == "trace":
-        print("\n".join(trace.trace(options.words, graph.root())))
+        print("\n".join(trace.trace(options.words, graph.root(), options.report)))
+    elif options.command == "ui":
+        ui.serve(graph.root(), options.port)
     elif options.command == "plan":
         show_plan(options.targets, options.workers)
     else:

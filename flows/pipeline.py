@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
-from flows import estimates, exclusive, graph, resources
+from flows import estimates, exclusive, graph, record, resources
 from flows.devices import Devices, Lease
 from flows.nursery import Job, Nursery
 from flows.progress import Progress, shown
@@ -34,12 +34,14 @@ def reproduce(targets: list[str] | None = None, workers: int = 2) -> State[Any]:
         plan = graph.plan(targets or [])
         graph.note_order(plan)
         nursery = Nursery(plan.root)
-        try:
-            with shown(len(plan.stages)) as progress:
-                outcomes = Dispatcher(plan, Devices.found(workers), workers, nursery, descriptor, progress).run()
-        finally:
-            nursery.close()
-            graph.settle_lock(plan)
+        with record.recorded(plan, targets or [], workers) as recorded:
+            try:
+                with shown(len(plan.stages)) as progress:
+                    outcomes = Dispatcher(plan, Devices.found(workers), workers, nursery, descriptor, progress).run()
+            finally:
+                nursery.close()
+                graph.settle_lock(plan)
+            recorded.end(outcomes)
     failed = [outcome.stage for outcome in outcomes if outcome.result is Result.FAILED]
     if failed:
         return Failed(message=f"{len(failed)} of {len(plan.stages)} stages failed: {', '.join(failed)}")

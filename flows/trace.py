@@ -4,6 +4,9 @@ python -m flows trace 72.6                       a score as the report has it
 python -m flows trace imdb full mlm accuracy     a cell of reports/results.csv, by words that its columns hold
 python -m flows trace finetune@mlm-imdb-full-0   a stage
 python -m flows trace 1f0c9a2b                   an MLflow run, by the beginning of its id
+
+`make ui` serves the same for the numbers of reports/index.html: a click on one leads to its runs. With --report NAME
+it is asked of what was published in reports/NAME.
 """
 
 from __future__ import annotations
@@ -14,16 +17,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from flows import graph
 from stages import paths
 from stages.errors import StageError
-from stages.tracking import store
+from stages.tracking import links, store
 
-RESULTS = "reports/results.csv"
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+REPORTS, RESULTS = "reports", "results.csv"
 CELL = ("task", "method", "objective", "compressor", "metric")
 NUMBER, RUN_ID = re.compile(r"[+−-]?\d+(\.\d+)?"), re.compile(r"[0-9a-f]{6,32}")
 MOST, ALL = 12, 50_000
@@ -44,11 +50,6 @@ class Made:
     outs: dict[str, str]
     params: dict[str, Any]
 
-    @property
-    def identity(self) -> str:
-        """What tells its run from those of other contents: its name and what it made."""
-        return "|".join([self.name, *(f"{path}={self.outs[path]}" for path in sorted(self.outs))])
-
 
 class Logged(NamedTuple):
     """The MLflow run that made what a stage has now."""
@@ -63,32 +64,79 @@ class Logged(NamedTuple):
     def told(self) -> str:
         """With the address that it has in the UI which `make ui` opens."""
         commit = f", commit {self.commit[:10]}{' with changes' * self.is_dirty}" if self.commit else ""
-        address = f"http://127.0.0.1:5000/#/experiments/{self.experiment}/runs/{self.id}"
-        return f"{self.name}, {self.seconds:.0f} s{commit}, {address}"
+        return f"{self.name}, {self.seconds:.0f} s{commit}, {links.address()}{links.run(self.experiment, self.id)}"
 
 
-def trace(words: Sequence[str], root: Path) -> Iterator[str]:
+@dataclass(frozen=True)
+class Traced:
+    """A stage that something was led back to.
+
+    Attributes:
+        made: all stages, by name.
+        runs: the MLflow runs that made what it has now, the latest first.
+        stale: what has changed since, of it and of all that it stands on; of what stands on such alone, nothing.
+        report: the name of a published one, which is not compared to what there is now.
+    """
+
+    stage: Made
+    made: Mapping[str, Made]
+    runs: Sequence[Logged]
+    stale: Mapping[str, Sequence[str]]
+    report: str
+
+    @property
+    def state(self) -> str:
+        """Whether what it stands on is as it was."""
+        if self.report:
+            return "as published"
+        if self.stage.name not in self.stale:
+            return "as recorded"
+        return "STALE: " + ("; ".join(self.stale[self.stage.name]) or "what it stands on is")
+
+    @property
+    def again(self) -> str:
+        """The command that makes only this again."""
+        command = f"dvc repro --single-item --force {self.stage.name}"
+        return f"cd .state/workspaces/{self.report} && {command}" if self.report else command
+
+
+def trace(words: Sequence[str], root: Path, report: str = "") -> Iterator[str]:
     """Lines that lead back from what ``words`` say.
+
+    Args:
+        report: the name of a published one, if it is not the project's own.
 
     Raises:
         StageError: nothing is known by these words, or too much.
     """
-    made, runs = locked(root), logged()
-    for title, names in resolve(words, root, made):
+    for title, stages in traced(words, root, report):
         yield title
-        for name in names:
-            yield from _told(name, made, runs)
+        for found in stages:
+            yield from _told(found)
 
 
-def locked(root: Path) -> dict[str, Made]:
+def traced(words: Sequence[str], root: Path, report: str = "") -> Iterator[tuple[str, list[Traced]]]:
+    """A title and the stages that it is about, for each thing that the words may mean.
+
+    Raises:
+        StageError: nothing is known by these words, or too much.
+    """
+    made = locked(root, report)
+    for title, names in resolve(words, root / REPORTS / report / RESULTS, made):
+        stale = {item.name: item.reasons for item in graph.plan(names).stages} if names and not report else {}
+        yield title, [Traced(made[name], made, logged(made[name]), stale, report) for name in names]
+
+
+def locked(root: Path, report: str = "") -> dict[str, Made]:
     """All stages that have run.
 
     Raises:
         StageError: none has.
     """
-    path = root / graph.LOCK
+    path = (root / REPORTS / report if report else root) / graph.LOCK
     if not path.is_file():
-        raise StageError(f"{path.name} is missing: nothing has run here yet; run `dvc repro`")
+        again = f"python -m flows full {report}" if report else "dvc repro"
+        raise StageError(f"{path.relative_to(root)} is missing: nothing has run here yet; run `{again}`")
     stages = yaml.safe_load(path.read_text(encoding="utf-8")).get("stages", {})
     return {name: _made(name, entry) for name, entry in stages.items()}
 
@@ -99,14 +147,14 @@ def _made(name: str, entry: Mapping[str, Any]) -> Made:
     return Made(name, entry["cmd"], needs, outs, params)
 
 
-def resolve(words: Sequence[str], root: Path, made: Mapping[str, Made]) -> Iterator[tuple[str, list[str]]]:
-    """A title and the stages that it is about, for each thing that the words may mean."""
+def resolve(words: Sequence[str], results: Path, made: Mapping[str, Made]) -> Iterator[tuple[str, list[str]]]:
+    """A title and the names of stages, for each thing that the words may mean."""
     if len(words) == 1 and words[0] in made:
         yield words[0], [words[0]]
     elif len(words) == 1 and RUN_ID.fullmatch(words[0]) and (found := _of_run(words[0])):
         yield f"run {found[0]}", [found[1]]
     else:
-        yield from _cells(words, root, made)
+        yield from _cells(words, results, made)
 
 
 def _of_run(beginning: str) -> tuple[str, str] | None:
@@ -120,11 +168,11 @@ def _of_run(beginning: str) -> tuple[str, str] | None:
     return (found[0].info.run_id, found[0].data.tags["dvc.stage"]) if found else None
 
 
-def _cells(words: Sequence[str], root: Path, made: Mapping[str, Made]) -> Iterator[tuple[str, list[str]]]:
-    cells = _read(root / RESULTS)
+def _cells(words: Sequence[str], results: Path, made: Mapping[str, Made]) -> Iterator[tuple[str, list[str]]]:
+    cells = _read(results)
     fitting = {cell: rows for cell, rows in cells.items() if all(_fits(word, cell, rows) for word in words)}
     if not fitting:
-        raise StageError(f"{' '.join(words)}: no stage, no run and no cell of {RESULTS} goes by that")
+        raise StageError(f"{' '.join(words)}: no stage, no run and no cell of {results.name} goes by that")
     if len(fitting) > MOST:
         few = "; ".join(" ".join(cell) for cell in list(fitting)[:MOST])
         raise StageError(f"{' '.join(words)}: {len(fitting)} cells fit ({few}; …): say more of their columns")
@@ -136,7 +184,7 @@ def _cells(words: Sequence[str], root: Path, made: Mapping[str, Made]) -> Iterat
 
 def _read(path: Path) -> dict[tuple[str, ...], list[dict[str, str]]]:
     if not path.is_file():
-        raise StageError(f"{RESULTS} is missing: run `dvc repro report`")
+        raise StageError(f"{path.parent.name}/{path.name} is missing: run `dvc repro report`")
     cells: dict[tuple[str, ...], list[dict[str, str]]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -171,26 +219,19 @@ def _stage_of(row: Mapping[str, str], made: Mapping[str, Made]) -> str | None:
     return next((name for name in names if name in made), None)
 
 
-def _told(name: str, made: Mapping[str, Made], runs: Mapping[str, list[Logged]]) -> Iterator[str]:
+def _told(found: Traced) -> Iterator[str]:
     """A stage in full, and all that it stands on, a line each."""
-    stage = made[name]
-    stale = {item.name: item.reasons for item in graph.plan([name]).stages}
-    yield f"\n{name}"
+    stage, made = found.stage, found.made
+    yield f"\n{stage.name}"
     yield f"  command    {stage.command}"
-    yield f"  again      dvc repro --single-item --force {name}"
-    yield f"  state      {_state(name, stale)}"
-    yield from (f"  run        {run.told()}" for run in runs.get(stage.identity, ()))
+    yield f"  again      {found.again}"
+    yield f"  state      {found.state}"
+    yield from (f"  run        {run.told()}" for run in found.runs)
     yield from (f"  parameter  {option} = {value}" for option, value in stage.params.items())
     yield from (f"  from       {path}  {md5}{_maker(path, made)}" for path, md5 in stage.needs.items())
     yield from (f"  made       {path}  {md5}" for path, md5 in stage.outs.items())
-    for before in _before(name, made):
-        yield f"  stands on  {before}{' (STALE)' if before in stale else ''}: {made[before].command}"
-
-
-def _state(name: str, stale: Mapping[str, Sequence[str]]) -> str:
-    if name not in stale:
-        return "as recorded"
-    return "STALE: " + ("; ".join(stale[name]) or "what it stands on is")
+    for before in _before(stage.name, made):
+        yield f"  stands on  {before}{' (STALE)' if before in found.stale else ''}: {made[before].command}"
 
 
 def _maker(path: str, made: Mapping[str, Made]) -> str:
@@ -218,17 +259,22 @@ def _before(name: str, made: Mapping[str, Made]) -> list[str]:
     return list(found)
 
 
-def logged() -> dict[str, list[Logged]]:
-    """The finished runs by `Made.identity`, so that a run of other outputs than the present ones is none of them."""
+def logged(stage: Made) -> list[Logged]:
+    """The finished runs of a stage that made its present outputs: one of other outputs is none of them."""
     client = store.connect()
     experiments = [item.experiment_id for item in client.search_experiments()]
-    found: dict[str, list[Logged]] = {}
-    for run in client.search_runs(experiments, "attributes.status = 'FINISHED'", max_results=ALL):
-        tags, info = run.data.tags, run.info
-        outs = {name.removeprefix("output."): md5 for name, md5 in tags.items() if name.startswith("output.")}
-        stage = Made(tags.get("dvc.stage", ""), "", {}, outs, {})
-        seconds = (info.end_time - info.start_time) / 1000
-        commit, is_dirty = tags.get("git.commit", ""), tags.get("git.dirty") == "true"
-        entry = Logged(info.run_id, info.experiment_id, info.run_name, commit, is_dirty, seconds)
-        found.setdefault(stage.identity, []).append(entry)
-    return found
+    wanted = f"attributes.status = 'FINISHED' AND tags.`dvc.stage` = '{stage.name}'"
+    runs = client.search_runs(experiments, wanted, order_by=["attributes.start_time DESC"], max_results=ALL)
+    return [_logged(run) for run in runs if _outs(run) == stage.outs]
+
+
+def _outs(run: Run) -> dict[str, str]:
+    tags = run.data.tags.items()
+    return {name.removeprefix("output."): md5 for name, md5 in tags if name.startswith("output.")}
+
+
+def _logged(run: Run) -> Logged:
+    tags, info = run.data.tags, run.info
+    seconds = (info.end_time - info.start_time) / 1000
+    is_dirty = tags.get("git.dirty") == "true"
+    return Logged(info.run_id, info.experiment_id, info.run_name, tags.get("git.commit", ""), is_dirty, seconds)

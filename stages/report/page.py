@@ -102,6 +102,12 @@ def tables(content: Mapping[str, Any]) -> dict[str, Table]:
     return found
 
 
+def marked(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with marks that say where numbers come from, which only ``index.html`` heeds."""
+    parts = {name: [(part, table.marked) for part, table in content[name]] for name in ("scores", "zero_shot")}
+    return {name: item.marked if isinstance(item, Table) else item for name, item in content.items()} | parts
+
+
 def _texts(inputs: Inputs) -> dict[str, Any]:
     """What is told of the sets of texts; nothing if that could not be read."""
     if (split := inputs.split) is None:

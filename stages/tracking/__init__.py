@@ -12,7 +12,7 @@ everything that needs MLflow, for one stage after the other; `log` only adds a l
 stage goes on: its result is worth more than its log.
 
 The store is ``.state/mlflow.db``, or what ``MLFLOW_TRACKING_URI`` names. ``MLFLOW_RUN_ID`` continues an existing run
-instead of making one.
+instead of making one; ``PIPELINE_RUN_ID`` puts it beneath another one (`stages.tracking.nesting`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.tracking import environment, lineage, service, spool
+from stages.tracking import environment, lineage, nesting, service, spool
 
 PATIENCE = 60
 """Seconds that a finished stage waits until its run is recorded before it leaves the recorder to it."""
@@ -37,13 +38,16 @@ POLL, LOOK_AFTER = 0.02, 1.0
 class Run:
     """One run of a stage, as the stage sees it."""
 
-    def __init__(self, start: spool.Event) -> None:
+    def __init__(self, start: spool.Event, waits: bool = True) -> None:
+        """With `waits` it starts a recorder, and waits for it at its end; else it leaves both to other runs."""
         self._last_step = 0
-        self._warned = False
+        self._status = "FINISHED"
+        self._waits, self._warned = waits, False
         self._writer: spool.Writer | None = None
         try:
             self._writer = spool.Writer(spool.folder(), start)
-            service.start(self._writer.path.parent)
+            if waits:
+                service.start(self._writer.path.parent)
         except OSError as error:
             self._warn(str(error))
 
@@ -61,6 +65,11 @@ class Run:
         """Keep a copy of a small file (a figure, a table) with the run."""
         self._send("artifact", path=str(path.resolve()))
 
+    def fail(self, reason: str) -> None:
+        """Have it end as FAILED."""
+        self._status = "FAILED"
+        self._send("tags", tags={"error": reason})
+
     def _send(self, event: str, **content: Any) -> None:
         if self._writer:
             try:
@@ -68,10 +77,11 @@ class Run:
             except OSError as error:
                 self._warn(str(error))
 
-    def _end(self, status: str, patience: float) -> None:
-        self._send("end", status=status)
+    def _end(self) -> None:
+        self._send("end", status=self._status)
         if self._writer is None:
             return
+        patience = PATIENCE if self._waits and self._status != "KILLED" else 0
         if not _wait(self._writer, patience) and patience:
             self._warn(f"the store did not answer within {patience:.0f} s")
         if reason := self._writer.warning():
@@ -118,22 +128,49 @@ def run(
     block raises is raised on.
     """
     described = {**{key: str(value) for key, value in tags.items()}, **lineage.origin()}
-    described |= lineage.hashes("input", inputs) | environment.tags()
+    described |= lineage.hashes("input", inputs) | environment.tags() | nesting.tags()
     meter = environment.Meter()
     continued = os.environ.get("MLFLOW_RUN_ID", "")
-    run = Run(spool.event("start", kind=kind, name=name, params=_flat(params), tags=described, run_id=continued))
-    try:
+    start = spool.event("start", kind=kind, name=name, params=_flat(params), tags=described, run_id=continued)
+    with _recorded(Run(start | {"above": nesting.above()})) as run:
         yield run
         run.summary(meter.read())
         run._send("tags", tags=lineage.hashes("output", outputs) | environment.gpu())
+
+
+@contextmanager
+def pipeline(name: str, params: Mapping[str, Any]) -> Iterator[Run]:
+    """Record the block as the run above those of the stages that it starts, in the experiment ``pipeline``.
+
+    It costs the block nothing: what the first of these stages starts writes it, and nobody waits for that. In a trial
+    it is one more run beneath that of the trial.
+    """
+    above, own = nesting.above(), uuid.uuid4().hex
+    described = lineage.origin() | ({} if above else {nesting.TAG: own})
+    start = spool.event("start", kind=nesting.KIND, name=name, params=_flat(params), tags=described, run_id="")
+    run = Run(start | {"above": above}, waits=False)
+    os.environ.setdefault(nesting.VARIABLE, own)
+    try:
+        with _recorded(run):
+            yield run
+    finally:
+        if not above:
+            del os.environ[nesting.VARIABLE]
+
+
+@contextmanager
+def _recorded(run: Run) -> Iterator[Run]:
+    """End `run` as the block ends."""
+    try:
+        yield run
     except KeyboardInterrupt:
-        run._end("KILLED", patience=0)
+        run._status = "KILLED"
         raise
     except BaseException as error:
-        run._send("tags", tags={"error": f"{type(error).__name__}: {error}"})
-        run._end("FAILED", PATIENCE)
+        run.fail(f"{type(error).__name__}: {error}")
         raise
-    run._end("FINISHED", PATIENCE)
+    finally:
+        run._end()
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -24,10 +24,15 @@ def origin() -> dict[str, str]:
     tags = {"process": _process(os.getpid())}
     if stage := os.environ.get("DVC_STAGE"):
         tags["dvc.stage"] = stage
-    if commit := _git("rev-parse", "HEAD"):
+    if commit := head():
         tags["git.commit"] = commit
         tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--", *SOURCES))).lower()
     return tags
+
+
+def head() -> str:
+    """The commit that is checked out; empty if there is none."""
+    return _git("rev-parse", "HEAD")
 
 
 def hashes(role: str, files: Sequence[Path]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from stages.tracking import lineage, service, spool, store
+from stages.tracking import lineage, nesting, service, spool, store
 from stages.tracking.spool import Event
 
 if TYPE_CHECKING:
@@ -77,12 +77,13 @@ class Recorder:
     def __init__(self, reader: spool.Reader) -> None:
         self._reader = reader
         self._events: list[Event] = reader.read()
-        self._process = self._events[0]["tags"]["process"]
+        self._start = self._events[0]
+        self._process = self._start["tags"]["process"]
         self._warned = False
         self._written = 0.0
         self._run_id = ""
         with self._tolerant():
-            self._open(self._events[0])
+            self._open(self._start)
 
     def work(self) -> bool:
         """Write what has come, if it is time; whether the run has ended."""
@@ -110,6 +111,7 @@ class Recorder:
                 if event["event"] == "artifact":
                     self._client.log_artifact(self._run_id, event["path"])
                 elif event["event"] == "end":
+                    self._tag(self._note())
                     self._client.set_terminated(self._run_id, event["status"], event["time"])
 
     def _open(self, start: Event) -> None:
@@ -120,11 +122,20 @@ class Recorder:
         self._run_id = start["run_id"] or self._create(start)
         self._client.update_run(self._run_id, status="RUNNING", name=start["name"])
         self._log(params=[Param(*item) for item in start["params"].items()])
+        self._tag(nesting.parent(self._client, start["above"]) if start["above"] else self._note())
         self._client.log_inputs(self._run_id, datasets=_datasets(start["tags"]))
+
+    def _note(self) -> dict[str, str]:
+        """What leads from a pipeline to the runs beneath it, in the experiments that there are by now."""
+        name = self._start["tags"].get(nesting.TAG) if self._start["kind"] == nesting.KIND else None
+        return nesting.note(self._client, name) if name else {}
+
+    def _tag(self, tags: dict[str, str]) -> None:
+        self._log(tags=_tags([{"tags": tags}]))
 
     def _create(self, start: Event) -> str:
         experiment = store.experiment(self._client, start["kind"])
-        return str(self._client.create_run(experiment, start_time=start["time"]).info.run_id)
+        return str(self._client.create_run(experiment, start_time=start["time"], tags=start["tags"]).info.run_id)
 
     def _log(self, metrics: Sequence[Metric] = (), params: Sequence[Param] = (), tags: Sequence[RunTag] = ()) -> None:
         for some_metrics in _batched(metrics, MAX_METRICS):

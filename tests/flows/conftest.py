@@ -16,6 +16,7 @@ import yaml
 
 from flows import server
 from stages import paths
+from stages.tracking import spool, store  # noqa: F401  (the store's settings are part of the folder's name)
 
 GRAPH = {
     "stages": {
@@ -103,7 +104,7 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, prefect_home: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tmp_path: Path, prefect_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A diamond, a matrix, a stage without dependencies and a frozen one; nothing has run yet."""
     root = tmp_path / "project"
     root.mkdir()
@@ -127,7 +128,9 @@ def project(tmp_path: Path, prefect_home: Path, monkeypatch: pytest.MonkeyPatch)
     (root / "still").write_text("kept by hand, as a frozen stage's out is")
     outs = ["top", "left", "right", "join", "each-a", "each-b", "alone", "still"]
     (root / ".gitignore").write_text("".join(f"/{out}\n" for out in outs))
-    return project
+    yield project
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", environment["MLFLOW_TRACKING_URI"])
+    shutil.rmtree(spool.folder(), ignore_errors=True)  # in which a flow leaves word for a recorder that no stage starts
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,8 @@ def table(text: str, heading: str) -> list[dict[str, str]]:
 def test_the_same_metrics_give_the_same_bytes(settings: Params) -> None:
     first = built(settings)
     assert [name for name in first if not name.startswith("tables/")] == [
-        "figures/pretraining.svg", "figures/scores.svg", "figures/tuning.svg", "index.html", "report.md", "results.csv"
+        *(f"figures/{name}.svg" for name in ("noise", "pretraining", "reliability", "scores", "tuning")),
+        "index.html", "report.md", "results.csv",
     ]  # fmt: skip
     with mpl.rc_context({"font.size": 20, "svg.hashsalt": None, "axes.grid": False}):
         assert built(settings) == first
@@ -330,7 +331,9 @@ def test_the_command_builds_and_keeps_copies(settings: Params, monkeypatch: pyte
     assert tracked.runs == ["report"]
     assert sorted(tracked.artifacts) == [
         "index.html",
+        "noise.svg",
         "pretraining.svg",
+        "reliability.svg",
         "report.md",
         "results.csv",
         "scores.svg",
@@ -399,6 +402,8 @@ def test_minimal_pairs_are_shown_for_who_scores_them(settings: Params) -> None:
         for metric in ("accuracy_causal", "accuracy_pseudo")
     }
     assert all((row.lower, row.upper, row.examples) != (None, None, None) for row in rows)
+    assert "zero_shot.svg" in page(chosen)
+    assert built(chosen)["figures/zero_shot.svg"] == built(chosen)["figures/zero_shot.svg"]
 
 
 def test_further_sets_stand_beside_their_task(settings: Params) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from html import unescape
+from statistics import mean
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -53,6 +55,25 @@ def test_every_number_of_the_markdown_is_there(settings: Params) -> None:
     assert len(cells) > 100
     for cell in cells:
         assert cell in text or set(cell) <= set(":- ")
+
+
+def test_numbers_say_where_they_come_from(settings: Params) -> None:
+    """Each leads back to cells of the results, or to stages; a mean of seeds is that of its cell."""
+    found = re.findall(r'<td[^>]*data-origins="([^"]*)">(.*?)</td>', own(html(settings)))
+    cells: dict[str, list[float]] = {}
+    with (paths.REPORTS / "results.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            words = " ".join(row[name] for name in ("task", "method", "objective", "compressor", "metric"))
+            cells.setdefault(words, []).append(float(row["value"]))
+    origins = [origin for named, _ in found for origin in named.split("; ")]
+    stages = {origin.partition("@")[0] for origin in origins if origin not in cells}
+    assert stages == {"finetune", "compress", "diagnose"}
+    shares = [(named, plain(shown)) for named, shown in found if named.endswith(("accuracy", " f1"))]
+    means = {named: shown for named, shown in shares if "; " not in named}
+    assert len(means) == 3 * 2 * 2 * 2  # of objectives, tasks, methods and metrics
+    for named, shown in means.items():
+        assert re.sub("<.*?>|†", "", shown).partition(" ")[0] == f"{100 * mean(cells[named]):.1f}"
+    assert "trace:" not in (paths.REPORTS / "report.md").read_text()
 
 
 def _chromium() -> str | None:

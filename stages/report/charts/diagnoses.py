@@ -1,4 +1,4 @@
-"""Figures of what is inside the selected models: reliability, attributions, attention."""
+"""Figures of what is inside the selected models: reliability, noise, attributions, attention."""
 
 from __future__ import annotations
 
@@ -37,6 +37,30 @@ def reliability(diagnoses: list[Diagnosis]) -> Chart:
         xaxis={"title": {"text": "confidence, %"}, **axis},
         yaxis={"title": {"text": "right answers, %"}, **axis},
         shapes=[perfect],
+    )
+
+
+def noise(found: Diagnosis) -> Chart:
+    """What accuracy loses to every noise, with its interval."""
+    losses = [100 * each.drop for each in found.disturbed]
+    above, below = (
+        [100 * abs(getattr(each, name) - each.drop) for each in found.disturbed] for name in ("upper", "lower")
+    )
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": losses,
+        "y": [each.noise for each in found.disturbed],
+        "error_x": {"type": "data", "array": above, "arrayminus": below, "thickness": 1.5, "color": PALETTE[0]},
+        "marker": {"size": 9, "color": PALETTE[0]},
+        "hovertemplate": "%{y}: %{x:.1f} points<extra></extra>",
+    }
+    return chart(
+        [trace],
+        120 + 30 * len(losses),
+        xaxis={"title": {"text": f"{found.task}: points of accuracy lost"}},
+        yaxis={"autorange": "reversed"},
+        showlegend=False,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stages.evaluate.schema import Compression, Evaluation
 from stages.report.formats import ABSENT, code, interval, mebibytes, number, p_value, percent, points
 from stages.report.inputs import Inputs
-from stages.report.tables import Table
+from stages.report.tables import Table, traced
 
 
 def compression(inputs: Inputs) -> Table:
@@ -47,19 +47,20 @@ def _left(item: Compression | None) -> str:
 
 
 def _row(evaluation: Evaluation, item: Compression) -> list[str]:
+    task = evaluation.task
+    before = f"finetune@{item.objective}-{task}-{item.method}-{item.seed}"
+    after = f"compress@{task}-{item.compressor}"
+    differences = (*_kept(item), points(item.difference), interval(item.lower, item.upper), p_value(item.p))
     return [
-        evaluation.task,
+        task,
         code(f"{item.objective}-{item.method}-{item.seed}"),
         code(item.compressor),
-        mebibytes(item.bytes_before),
-        mebibytes(item.bytes_after),
-        f"{number(item.bytes_before / item.bytes_after, 2)}×",
-        percent(item.before),
-        percent(item.after),
-        *_kept(item),
-        points(item.difference),
-        interval(item.lower, item.upper),
-        p_value(item.p),
+        traced(mebibytes(item.bytes_before), before),
+        traced(mebibytes(item.bytes_after), after),
+        traced(f"{number(item.bytes_before / item.bytes_after, 2)}×", before, after),
+        traced(percent(item.before), before),
+        traced(percent(item.after), after),
+        *(traced(text, before, after) for text in differences),
     ]
 
 

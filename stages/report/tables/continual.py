@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stages.report.formats import code, spread
 from stages.report.inputs import Inputs
-from stages.report.tables import Table
+from stages.report.tables import Table, cell, traced
 
 
 def continual(inputs: Inputs) -> Table:
@@ -22,4 +22,7 @@ def _row(inputs: Inputs, objective: str) -> list[str]:
     losses = [item.loss for item in items if item.loss is not None]
     earlier = [item.earlier_loss for item in items if item.earlier_loss is not None]
     signed = spread(forgotten, 3)
-    return [code(objective), spread(losses, 3), spread(earlier, 3), signed if signed.startswith("−") else f"+{signed}"]
+    texts = {"loss": spread(losses, 3), "earlier_loss": spread(earlier, 3)}
+    texts |= {"forgotten": signed if signed.startswith("−") else f"+{signed}"}
+    origins = {metric: cell(objective, "corpus", "pretrain", metric) for metric in texts}
+    return [code(objective), *(traced(text, origins[metric]) for metric, text in texts.items())]

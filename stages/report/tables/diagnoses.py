@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stages.diagnose.schema import Diagnosis, Disturbed, Swapped
 from stages.report.formats import ABSENT, code, interval, number, percent
-from stages.report.tables import Table
+from stages.report.tables import Table, traced
 
 
 def reliability(diagnoses: list[Diagnosis]) -> Table:
@@ -15,9 +15,12 @@ def reliability(diagnoses: list[Diagnosis]) -> Table:
             [
                 item.task,
                 code(item.model),
-                f"{item.examples:,}",
-                percent(item.calibration.error),
-                number(item.calibration.temperature, 2),
+                *_traced(
+                    item,
+                    f"{item.examples:,}",
+                    percent(item.calibration.error),
+                    number(item.calibration.temperature, 2),
+                ),
             ]
             for item in diagnoses
             if item.calibration
@@ -34,8 +37,7 @@ def noise(diagnoses: list[Diagnosis]) -> Table:
             [
                 item.task,
                 each.noise,
-                percent(each.accuracy),
-                *_effect(each.drop, each),
+                *_traced(item, percent(each.accuracy), *_effect(each.drop, each)),
             ]
             for item in diagnoses
             for each in item.disturbed
@@ -53,14 +55,17 @@ def groups(diagnoses: list[Diagnosis]) -> Table:
                 item.task,
                 each.label,
                 " against ".join(each.groups),
-                f"{each.texts:,}",
-                *_effect(each.difference, each),
+                *_traced(item, f"{each.texts:,}", *_effect(each.difference, each)),
             ]
             for item in diagnoses
             for each in item.swapped
         ],
         names=3,
     )
+
+
+def _traced(item: Diagnosis, *numbers: str) -> list[str]:
+    return [traced(number, f"diagnose@{item.task}") for number in numbers]
 
 
 def _effect(mean: float, found: Disturbed | Swapped) -> tuple[str, str, str]:
@@ -73,7 +78,13 @@ def mistakes(diagnoses: list[Diagnosis]) -> Table:
     return Table(
         header=["task", "text", "label", "answer", "confidence"],
         rows=[
-            [item.task, _cell(each.text), each.label, each.prediction, f"{percent(each.confidence)} %"]
+            [
+                item.task,
+                _cell(each.text),
+                each.label,
+                each.prediction,
+                *_traced(item, f"{percent(each.confidence)} %"),
+            ]
             for item in diagnoses
             for each in item.mistakes
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stages.report.formats import code, count, mebibytes
 from stages.report.inputs import Inputs
 from stages.report.results import Results
-from stages.report.tables import Table
+from stages.report.tables import Table, cell, traced
 
 
 def models(inputs: Inputs, results: Results) -> Table:
@@ -14,16 +14,19 @@ def models(inputs: Inputs, results: Results) -> Table:
     def values(objective: str, method: str, metric: str) -> list[float]:
         return [row.value for task in inputs.params.tasks for row in results.cell(objective, task, method, metric)]
 
+    def origins(objective: str, method: str, metric: str) -> list[str]:
+        return [cell(objective, task, method, metric) for task in inputs.params.tasks]
+
+    def row(objective: str, method: str) -> list[str]:
+        texts = {metric: count(values(objective, method, metric)) for metric in ("parameters", "trainable_parameters")}
+        texts |= {"bytes": mebibytes(max(values(objective, method, "bytes"), default=None))}
+        numbers = [traced(text, *origins(objective, method, metric)) for metric, text in texts.items()]
+        return [code(method), code(objective), *numbers]
+
     return Table(
         header=["method", "objective", "parameters", "trained in fine-tuning", "largest on disk"],
         rows=[
-            [
-                code(method),
-                code(objective),
-                count(values(objective, method, "parameters")),
-                count(values(objective, method, "trainable_parameters")),
-                mebibytes(max(values(objective, method, "bytes"), default=None)),
-            ]
+            row(objective, method)
             for method in inputs.params.finetune.methods
             for objective in inputs.params.pretrain.objectives
         ],

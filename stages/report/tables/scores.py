@@ -9,7 +9,8 @@ from stages.report.formats import ABSENT, code, number, spread
 from stages.report.inputs import Inputs
 from stages.report.results import Results
 from stages.report.standings import Standing
-from stages.report.tables import Table
+from stages.report.tables import Table, traced
+from stages.report.tables import cell as origin
 
 FLAG = "†"
 AVERAGES = ("average", "rank")
@@ -37,7 +38,8 @@ def scores(inputs: Inputs, results: Results, standings: list[Standing], method: 
         text = spread(values, 1, scale=100)
         if (asked, metric) == (task, evaluation.metric) and (task, objective) in winners:
             text = f"**{text}**"
-        return text + (FLAG if (task, objective) in flagged else "")
+        text += FLAG if (task, objective) in flagged else ""
+        return traced(text, origin(objective, asked, method, metric))
 
     columns = [
         (evaluation, asked, metric)

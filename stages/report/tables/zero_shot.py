@@ -5,7 +5,8 @@ from __future__ import annotations
 from stages.report.formats import code, spread
 from stages.report.inputs import Inputs
 from stages.report.results import ZERO_SHOT, Results, scored
-from stages.report.tables import Table
+from stages.report.tables import Table, traced
+from stages.report.tables import cell as origin
 
 NONE = "–"
 
@@ -16,7 +17,8 @@ def zero_shot(inputs: Inputs, results: Results, source: str) -> Table:
 
     def cell(objective: str, mode: str, task: str) -> str:
         rows = results.cell(objective, task, ZERO_SHOT, scored(mode))
-        return spread([row.value for row in rows], 1, scale=100) if rows else NONE
+        text = spread([row.value for row in rows], 1, scale=100) if rows else NONE
+        return traced(text, origin(objective, task, ZERO_SHOT, scored(mode)))
 
     return Table(
         header=["objective", "score", "all", *(name.replace("_", " ") for name in phenomena)],

@@ -39,6 +39,35 @@ for (const table of document.querySelectorAll("table")) {
   });
 }
 
+// A number leads to the MLflow runs behind it, on this machine or where the address says: ?mlflow=http://host:port
+const told = new URLSearchParams(location.search).get("mlflow") || "";
+const mlflow = /^https?:/.test(told) ? told : "http://127.0.0.1:5000";
+const published = /\/reports\/([^/]+)\/[^/]*$/.exec(location.pathname);
+const panel = document.getElementById("origin");
+
+function lead(origins) {
+  const address = new URL("trace", mlflow);
+  origins.forEach((words) => address.searchParams.append("of", words));
+  if (published) address.searchParams.set("report", published[1]);
+  const option = published ? ` --report ${published[1]}` : "";
+  panel.querySelector("a").href = address.href;
+  panel.querySelector("pre code").textContent =
+    origins.map((words) => `python -m flows trace${option} ${words}`).join("\n");
+  panel.showModal();
+}
+
+for (const cell of document.querySelectorAll("td[data-origins]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.append(...cell.childNodes);
+  cell.append(button);
+  button.addEventListener("click", () => lead(cell.dataset.origins.split("; ")));
+}
+
+panel.querySelector("form button").addEventListener("click", () => {
+  navigator.clipboard.writeText(panel.querySelector("pre code").textContent);
+});
+
 // Figures take the page's colours, and change with them.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const charts = JSON.parse(document.getElementById("charts").textContent);

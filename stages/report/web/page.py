@@ -23,6 +23,9 @@ TEMPLATES = Path(__file__).parent
 PLACE = re.compile(r'<p><img src="figures/(\w+)\.svg" alt="([^"]*)" ?/></p>|<!-- charts: (\w+) -->')
 """Where figures go: a picture of the markdown, or the mark."""
 
+TRACED = re.compile(r"<td([^>]*)>((?:(?!</td>).)*?)<!-- trace: (.*?) --></td>", re.DOTALL)
+"""A number in a table, and what it comes from."""
+
 LONG = re.compile(r"<td([^>]*)>((?:(?!</td>).){60,})</td>", re.DOTALL)
 """A cell of a table that holds a text."""
 
@@ -33,13 +36,14 @@ def render(inputs: Inputs, results: Results, markdown: str) -> str:
     """The whole file.
 
     Args:
-        markdown: ``report.md``.
+        markdown: ``report.md``, with marks behind numbers that say where they come from.
     """
     from plotly.offline import get_plotlyjs
 
     charts = _charts(inputs, results)
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
     body = PLACE.sub(lambda found: _figures(found[1] or found[3], found[2] or "", charts), body)
+    body = TRACED.sub(r'<td\1 data-origins="\3">\2</td>', body)
     body = body.replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
     body, contents = _anchored(LONG.sub(r'<td class="words"\1>\2</td>', body))
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True)
@@ -62,6 +66,7 @@ def _charts(inputs: Inputs, results: Results) -> dict[str, list[Chart]]:
         "pretraining": [pretraining.pretraining(inputs)],
         "zero_shot": [zero_shot.zero_shot(inputs, results, name) for name in inputs.params.zero_shot.sources],
         "reliability": [diagnoses.reliability(inputs.diagnoses)],
+        "noise": [diagnoses.noise(item) for item in inputs.diagnoses if item.disturbed],
         "attributions": [diagnoses.attribution(each) for item in inputs.diagnoses for each in item.attributions],
         "attention": [
             diagnoses.attention(item.attributions[0])
