@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from html import unescape
 from statistics import mean
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from stages import paths
 from stages.params import Params
 from stages.report import inputs
 from stages.report.build import build
+from tests import browser as browsers
 
 WIDTHS = (390, 1280, 1920)
 
@@ -76,18 +75,13 @@ def test_numbers_say_where_they_come_from(settings: Params) -> None:
     assert "trace:" not in (paths.REPORTS / "report.md").read_text()
 
 
-def _chromium() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The machine's own Chromium."""
-    if (found := _chromium()) is None:
+    if (found := browsers.found()) is None:
         pytest.skip("no Chromium here: name one in the environment as CHROMIUM")
-    with sync_playwright() as started:
-        yield started.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+    with browsers.launched(found) as launched:
+        yield launched
 
 
 def opened(browser: Browser, settings: Params, width: int, scheme: str = "light") -> tuple[Page, list[str]]:
