@@ -11,6 +11,8 @@ from stages import paths
 SETTINGS = {
     "PREFECT_HOME": str(paths.STATE / "prefect"),
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "INFO",  # what stages print, which goes to the server
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",
     "DVC_NO_ANALYTICS": "1",

@@ -20,6 +20,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Never
 
@@ -34,6 +35,15 @@ DESCRIPTORS = 64
 """More than are passed on with any stage."""
 
 
+class Work(StrEnum):
+    """What is done with a stage; all but `MAKE` is `flows.exchange`'s."""
+
+    MAKE = "make"
+    OFFER = "offer"
+    SERVE = "serve"
+    FETCH = "fetch"
+
+
 @dataclass(frozen=True)
 class Job:
     """What a nursery is asked for.
@@ -45,6 +55,7 @@ class Job:
         memory: bytes that it may take, if that is limited.
         seconds: that it may take, if that is limited.
         again: whether an earlier try came to nothing; it may have recorded the stage all the same.
+        work: what is to be done.
     """
 
     stage: str
@@ -53,6 +64,7 @@ class Job:
     memory: int | None = None
     seconds: float | None = None
     again: bool = False
+    work: Work = Work.MAKE
 
 
 class Nursery:
@@ -95,6 +107,7 @@ class Line:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env={**os.environ, **own},
+                cwd=root,
             )
         self._rest = b""
         self.codes: dict[int, int] = {}
@@ -229,10 +242,18 @@ class Server:
             os._exit(code)
 
     def _reproduce(self, job: Job, descriptors: Sequence[int]) -> Result:
-        from flows import reproduce
+        from flows import exchange, reproduce
 
-        stages = reproduce.load(self._root) if job.again else self._stages
-        return reproduce.reproduce(stages[job.stage], Limits(job.memory, job.seconds), descriptors)
+        stage = (reproduce.load(self._root) if job.again else self._stages)[job.stage]
+        limits = Limits(job.memory, job.seconds)
+        match job.work:
+            case Work.OFFER:
+                return exchange.offer(stage)
+            case Work.FETCH:
+                return exchange.fetch(stage)
+            case Work.SERVE:
+                return exchange.serve(stage, limits, descriptors)
+        return reproduce.reproduce(stage, limits, descriptors)
 
     def _reap(self) -> None:
         while self._running:

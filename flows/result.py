@@ -17,6 +17,8 @@ class Result(Enum):
     STOPPED = "stopped"
     BUSY = "waits for another DVC command"
     LOST = "killed"
+    ABSENT = "not in the cache"
+    ELSEWHERE = "ran on a worker"
 
     @property
     def code(self) -> int:
@@ -45,4 +47,4 @@ class Outcome:
     @property
     def succeeded(self) -> bool:
         """Whether the stage's outputs are as they should be."""
-        return self.result in (Result.RAN, Result.RESTORED, Result.UNCHANGED)
+        return self.result in (Result.RAN, Result.RESTORED, Result.UNCHANGED, Result.ELSEWHERE)
