@@ -72,7 +72,7 @@ def help_to_start(name: str) -> str:
     """What to do about a pool without workers."""
     return (
         "it has no live worker; start one in a clone on the machine that is to work: "
-        f"PROJECT_ROOT=$PWD prefect worker start --pool {name}"
+        f"CLONE=$PWD prefect worker start --pool {name}"
     )
 
 

@@ -24,6 +24,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
+from prefect.logging.handlers import APILogHandler
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from flows import commit, exchange, exclusive, graph, resources
@@ -64,6 +65,7 @@ def stage(name: str, commit: str, offer: dict[str, Any], environment: dict[str, 
             prepare(root, worktree, name, commit, offer)
             variables = {"MLFLOW_TRACKING_URI": store.uri(), **environment}
             result, log = make(worktree, name, variables, descriptor, stop, logger.info)
+            APILogHandler().flush()  # before the run is over, and nobody looks any more
     except StageError as error:
         return Failed(message=str(error))
     if result is Result.STOPPED:
