@@ -27,9 +27,13 @@ from typing import Any, Never
 from flows import processes
 from flows.limits import Limits
 from flows.result import Result
+from stages.errors import StageError
 
 MESSAGE = 1 << 16
 """More bytes than any message has."""
+
+TRIES = 3
+"""How often a nursery is started for one stage, if it is killed again and again, or cannot start."""
 
 DESCRIPTORS = 64
 """More than are passed on with any stage."""
@@ -76,12 +80,18 @@ class Nursery:
         self._line: Line | None = None
 
     def start(self, job: Job, descriptors: Sequence[int]) -> Child:
-        """Start a stage, which holds the `descriptors` until it ends; in a new nursery if there is none."""
+        """Start a stage, which holds the `descriptors` until it ends; in a new nursery if there is none.
+
+        Raises:
+            StageError: no nursery can be started.
+        """
         with self._guard:
-            while True:
+            for _ in range(TRIES):
                 self._line = self._line if self._line and not self._line.is_broken else Line(self._root)
                 if pid := self._line.ask(job, descriptors):
                     return Child(pid, self._line, self._guard)
+        log = self._root / ".state" / "logs" / "nursery.log"
+        raise StageError(f"the process that starts stages ends by itself: see {log}")
 
     def close(self) -> None:
         """Let it go once its children have ended."""
