@@ -40,7 +40,7 @@ from flows.run_stage import TRIES, Runner
 from stages import artifacts
 from stages.tracking import store
 
-POLL = 1.0
+POLL = 2.0
 """Seconds between two looks at a run."""
 
 SILENCE = 60.0
@@ -50,7 +50,7 @@ START = 900.0
 """Seconds that a worker has to start what it has taken: a node may have to come up and pull an image."""
 
 ALONE = 60.0
-"""Seconds that a run waits in a pool whose workers are all gone."""
+"""Seconds that a run waits for a worker before it is asked whether there are any left."""
 
 BATCH = 200
 """Lines of a log that the server gives at once."""
@@ -158,12 +158,12 @@ class Errand:
         if sign != self._heard[0]:
             since = time.monotonic()
         state = run.state_type if run else None
-        if state is StateType.SCHEDULED and self._pool.is_alive(self._client):
-            since = time.monotonic()
-        self._heard = (sign, since)
         silent = time.monotonic() - since
         if state is StateType.SCHEDULED and silent > ALONE:
-            return Failed(message=f"pool {self._pool.name}: {help_to_start(self._pool.name)}")
+            if not self._pool.is_alive(self._client):
+                return Failed(message=f"pool {self._pool.name}: {help_to_start(self._pool.name)}")
+            since = time.monotonic()  # all its workers are busy
+        self._heard = (sign, since)
         if silent > (SILENCE if state is StateType.RUNNING else START):
             return Crashed(message=f"nothing was heard of it for {silent:.0f} s")
         return None

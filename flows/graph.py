@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvc.config import Config
+from dvc.config import Config, merge
 from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
@@ -149,12 +149,17 @@ def files(root: Path) -> tuple[set[str], set[str]]:
 
 
 def share(root: Path, worktree: Path) -> None:
-    """Let the DVC of a worktree have the cache of the project in `root` and all that is set for this machine alone."""
+    """Let the DVC of a worktree have what that of the project in `root` has: its cache, what is set for this machine
+    alone, and the remotes of the worktree's commit where they are relative paths.
+    """
     with Repo(str(root)) as repo:
         settings = repo.config.read("local")
         settings["cache"].setdefault("dir", repo.cache.legacy.path)
+    committed = Config.load_file(str(worktree / ".dvc" / "config"))
+    (worktree / ".dvc" / "config.local").unlink(missing_ok=True)
     with Config(str(worktree / ".dvc")).edit("local") as local:
-        local.update(settings)
+        local["remote"] = Config._load_paths(committed, str(root / ".dvc" / "config"))["remote"]
+        merge(local, settings)
 
 
 def settle_lock(plan: Plan) -> None:

@@ -33,7 +33,7 @@ def reproduce(targets: list[str] | None = None, workers: int = 2, pool: str | No
     """Reproduce `targets` (all stages if none), `workers` at a time; ends as `dvc repro` would.
 
     A stage that fails keeps what needs it from running; everything else goes on. The workers of a `pool` make the
-    stages that can be made elsewhere.
+    stages that can be made elsewhere, `workers` of them at a time.
     """
     with exclusive.workspace(graph.root(), print) as descriptor:
         plan = graph.plan(targets or [])
@@ -103,16 +103,19 @@ class Dispatcher:
         """Start what may start and fits; whether anything is left that waits for devices alone."""
         waits = False
         for stage in self._schedule.ready:
-            lease = self._lease(stage) if len(self._leases) < self._workers else None
+            lease = self._lease(stage)
             if lease:
                 self._start(stage, lease)
             waits = waits or not lease
         return waits
 
     def _lease(self, stage: str) -> Lease | None:
-        """Devices for a stage; one that is made on another machine has them there."""
+        """Devices for a stage, unless as many run already where it would; on another machine it has them there."""
+        away = stage in self._away
+        if sum((name in self._away) == away for name in self._leases) >= self._workers:
+            return None
         needs = resources.of(stage, self._patterns)
-        return NOTHING if stage in self._away else self._devices.take(needs.gpus, needs.cpus)
+        return NOTHING if away else self._devices.take(needs.gpus, needs.cpus)
 
     def _wait(self) -> None:
         """Until a stage ends, or a while, for other flows free devices too."""

@@ -83,9 +83,7 @@ def signs_of_life() -> Iterator[Event]:
     over, unwanted = Event(), Event()
     run = context.flow_run
     assert run is not None
-    thread = threading.Thread(
-        target=contextvars.copy_context().run, args=(_beat, run, over, unwanted), daemon=True
-    )
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(_beat, run, over, unwanted), daemon=True)
     thread.start()
     try:
         yield unwanted

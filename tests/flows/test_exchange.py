@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from flows.nursery import Job, Nursery, Work
 from flows.result import Outcome, Result
 from flows.run_stage import Runner, log_file
 from stages.errors import StageError
-from tests.flows.conftest import Project
+from tests.flows.conftest import Project, new_project
 
 GRAPH = {
     "stages": {
@@ -54,31 +56,38 @@ class Machine:
         return (self.root / "ran").exists()
 
 
-@pytest.fixture
-def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """Where `count` is wanted: what it needs is made, and committed are the graph and what was added."""
-    for name in ("PATH", "PYTHONPATH"):
-        monkeypatch.setenv(name, project.environment[name])
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Project:
+    """Committed are the graph and what was added; what `count` needs is made."""
+    project = new_project(tmp_path_factory.mktemp("exchange") / "project", prefect_home)
     root = project.root
     (root / "dvc.yaml").write_text(yaml.safe_dump(GRAPH))
     (root / "rate.yaml").write_text("rate: 1\n")
     (root / "added").write_text("added\n")
     (root / ".gitignore").write_text("/made\n/count\n/added\n/.state\n/ran\n")
     with (root / ".dvc" / "config").open("a") as config:
-        config.write(f"    remote = shared\n['remote \"shared\"']\n    url = {root.parent / 'remote'}\n")
+        config.write("    remote = shared\n['remote \"shared\"']\n    url = ../../remote\n")
     project.run("dvc", "add", "-q", "added").check_returncode()
     for command in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all"]):
         subprocess.run(["git", *command], cwd=root, check=True)
     project.run("dvc", "repro", "-q", "make").check_returncode()
-    machine = Machine(root)
+    return project
+
+
+@pytest.fixture
+def here(committed: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """Where `count` is wanted."""
+    for name in ("PATH", "PYTHONPATH"):
+        monkeypatch.setenv(name, committed.environment[name])
+    machine = Machine(committed.copy(tmp_path / "here").root)
     yield machine
     machine.nursery.close()
 
 
 @pytest.fixture
 def there(here: Machine) -> Iterator[Machine]:
-    """A worker's worktree beside a clone with a cache of its own."""
-    clone = here.root.parent / "clone"
+    """A worker's worktree beside a clone with a cache of its own; the remote is a path relative to a clone."""
+    clone = here.root.parent / "there"
     subprocess.run(["git", "clone", "-q", str(here.root), str(clone)], check=True)
     (clone / ".dvc" / "config.local").write_text("[core]\n    checksum_jobs = 1\n")
     worktree = clone / ".state" / "workspaces" / "stage-0"
@@ -99,19 +108,17 @@ def offered(here: Machine) -> dict[str, object]:
     return dict(json.loads(exchange.paper(here.root, "count").read_text()))
 
 
-def test_a_stage_is_made_there_and_restored_here(here: Machine, there: Machine, project: Project) -> None:
+def test_a_stage_is_made_there_and_restored_here(here: Machine, there: Machine) -> None:
+    """And what the remote has or what stands already is not offered again."""
     assert there.do(Work.SERVE).result is Result.RAN
     assert here.do(Work.FETCH).result is Result.RESTORED
     assert (there.ran, here.ran) == (True, False)
     assert (here.root / "count").read_text() == "a\nb\nrate: 1\n"
-    assert project.run("dvc", "status", "--quiet").returncode == 0
-
-
-def test_what_the_remote_has_is_not_offered(here: Machine, there: Machine) -> None:
-    """Another machine may have made it for somebody else; what stands already is not looked at."""
-    there.do(Work.SERVE)
-    assert here.do(Work.OFFER).result is Result.RESTORED
+    assert Project(here.root, dict(os.environ)).run("dvc", "status", "--quiet").returncode == 0
     assert here.do(Work.OFFER).result is Result.UNCHANGED
+    shutil.rmtree(here.root / ".dvc" / "cache")
+    (here.root / "count").unlink()
+    assert here.do(Work.OFFER).result is Result.RESTORED
     assert not here.ran
 
 
@@ -151,7 +158,7 @@ def test_a_worktree_holds_the_commit_and_inputs_alone(here: Machine, there: Mach
 
 def test_a_commit_that_the_origin_lacks_is_named(here: Machine, there: Machine) -> None:
     clone = there.root.parents[2]
-    with pytest.raises(StageError, match=r"commit 1234567 is not in .*clone and not in its origin: git push it there"):
+    with pytest.raises(StageError, match=r"commit 1234567 is not in .*there and not in its origin: git push it there"):
         remote.prepare(clone, there.root, "count", "1234567", offered(here))
 
 
