@@ -58,7 +58,7 @@ def serve(stage: PipelineStage, limits: Limits, descriptors: Iterable[int]) -> R
             return Result.FAILED
         made = stage.reload()
         result = reproduce.reproduce(made, limits, tuple(descriptors))
-        if result in (Result.RAN, Result.RESTORED, Result.UNCHANGED):
+        if result.succeeded:
             _push(made)
     except (DvcException, OSError) as error:
         return _lost(error)

@@ -70,7 +70,7 @@ def stage(name: str, commit: str, offer: dict[str, Any], environment: dict[str, 
         return Failed(message=str(error))
     if result is Result.STOPPED:
         return Cancelled(message="it is not wanted any more")
-    if result in (Result.RAN, Result.RESTORED, Result.UNCHANGED):
+    if result.succeeded:
         return Completed(message=result.value)
     return (Failed if result is Result.FAILED else Crashed)(message=tail(log))
 

@@ -25,6 +25,11 @@ class Result(Enum):
         """The exit code by which a stage's process says it; none that Python or a shell gives by itself."""
         return FIRST_CODE + list(Result).index(self)
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the stage's outputs are as they should be."""
+        return self in (Result.RAN, Result.RESTORED, Result.UNCHANGED, Result.ELSEWHERE)
+
     @classmethod
     def of(cls, code: int) -> Result:
         """What the exit code of a stage's process says; `LOST` if it did not end by itself."""
@@ -47,4 +52,4 @@ class Outcome:
     @property
     def succeeded(self) -> bool:
         """Whether the stage's outputs are as they should be."""
-        return self.result in (Result.RAN, Result.RESTORED, Result.UNCHANGED, Result.ELSEWHERE)
+        return self.result.succeeded

@@ -71,7 +71,7 @@ text = "".join(pathlib.Path(need).read_text() for need in needs)
 pathlib.Path(name).write_text(text + pathlib.Path("params.yaml").read_text() * (name == "top") + name)
 """
 
-IMPATIENT = "from flows import errand, __main__ as flows; errand.SILENCE = 12; flows.command.run(flows.main)"
+IMPATIENT = "from flows import errand, __main__ as flows; errand.SILENCE = 20; flows.command.run(flows.main)"
 
 
 @dataclass
