@@ -129,8 +129,10 @@ def reproduce(targets: list[str], workers: int, pool: str | None = None) -> None
         with _undisturbed():
             from flows import pipeline
         server.wait(started)
-        state = pipeline.reproduce(targets, workers, pool, return_state=True)
-        server.settle(started)
+        try:
+            state = pipeline.reproduce(targets, workers, pool, return_state=True)
+        finally:
+            server.settle(started)
     if not state.is_completed():
         raise StageError(state.message or "the flow did not end")
     print(state.message)
