@@ -61,18 +61,3 @@ def test_what_is_missing_is_named_with_its_mend(committed: Project, client: Sync
     config = committed.root / ".dvc" / "config"
     config.write_text(config.read_text().removesuffix(SECTION))
     refused("DVC has no remote to pass outputs by: dvc remote add --default NAME ADDRESS")
-
-
-def test_workers_would_not_have_what_is_not_committed(committed: Project) -> None:
-    """Changes of tracked files, and new ones that a stage reads; not what stages write, nor notes beside them."""
-    root = committed.root
-    (root / "dvc.lock").write_text("schema: '2.0'\n")
-    (root / "notes.txt").write_text("x")
-    assert commit.present(root) == commit.git(root, "rev-parse", "HEAD")
-    (root / "work.py").write_text("# edited")
-    (root / "params.yaml").unlink()
-    with pytest.raises(StageError, match=r"^not committed: params\.yaml, work\.py; workers check out the commit"):
-        commit.present(root)
-    commit.git(root, "rm", "--quiet", "--force", "--cached", "work.py")
-    with pytest.raises(StageError, match=r"work\.py"):
-        commit.present(root)
