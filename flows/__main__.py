@@ -3,6 +3,7 @@
     python -m flows plan                   what is out of date and why, on which device it would run, and how long
     python -m flows run                    everything that is out of date, two stages at a time
     python -m flows run report -w 4        what the stage `report` needs, and itself, four at a time
+    python -m flows run --pool gpu -w 8    the same by workers on other machines, of a Prefect work pool
     python -m flows doctor                 what keeps flows from running well here, each with its mend
     python -m flows full                   everything with the parameters of flows/full.yaml, in a workspace of its own
     python -m flows refresh                new rows of sources: train on, and promote what is significantly better
@@ -21,6 +22,7 @@ In MLflow, a run of the experiment `pipeline` stands above those of its stages; 
 
 from __future__ import annotations
 
+import os
 import signal
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
@@ -43,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = commands.add_parser("run", help="reproduce what is out of date")
     for command_parser in (plan, run):
         command_parser.add_argument("targets", nargs="*", help="stages, as in dvc.yaml; default: all")
+    run.add_argument("--pool", metavar="NAME", help="a Prefect work pool whose workers make what can be made elsewhere")
     full = commands.add_parser("full", help="reproduce flows/<name>.yaml in a workspace of its own, and publish")
     full.add_argument("name", nargs="?", default="full", help="of the file in flows/; default: full")
     refreshing = commands.add_parser(
@@ -88,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.command == "plan":
         show_plan(options.targets, options.workers)
     else:
-        reproduce(options.targets, options.workers)
+        reproduce(options.targets, options.workers, options.pool)
 
 
 def publish(name: str, workers: int, settings: Sequence[str]) -> None:
@@ -129,7 +132,7 @@ def show_plan(targets: list[str], workers: int) -> None:
         print(line)
 
 
-def reproduce(targets: list[str], workers: int) -> None:
+def reproduce(targets: list[str], workers: int, pool: str | None = None) -> None:
     """Run the flow, but start no Prefect if there is nothing to do.
 
     Raises:
@@ -142,12 +145,16 @@ def reproduce(targets: list[str], workers: int) -> None:
     if not planned.stages:
         print("Everything is up to date.")
         return
+    if pool and not os.environ.get("PREFECT_API_URL"):
+        raise StageError(f"--pool {pool}: PREFECT_API_URL must name the server that its workers ask")
     with server.starting() as started:
         with _undisturbed():
             from flows import pipeline
         server.wait(started)
-        state = pipeline.reproduce(targets, workers, return_state=True)
-        server.settle(started)
+        try:
+            state = pipeline.reproduce(targets, workers, pool, return_state=True)
+        finally:
+            server.settle(started)
     if not state.is_completed():
         raise StageError(state.message or "the flow did not end")
     print(state.message)

@@ -40,6 +40,10 @@ class Lease:
         return {VISIBLE: ",".join(self.gpus)}
 
 
+NOTHING = Lease((), (), ())
+"""What a stage needs here that is made on another machine."""
+
+
 class Devices:
     """All devices of this machine that a flow may use."""
 

@@ -25,16 +25,17 @@ def workspace(root: Path, waiting: Callable[[str], None]) -> Iterator[int]:
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
     try:
-        if not _taken(descriptor):
+        if not taken(descriptor):
             waiting("another flow, or what is left of one, is at work here: waiting until its stages have ended")
-            while not _taken(descriptor):
+            while not taken(descriptor):
                 time.sleep(POLL)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def taken(descriptor: int) -> bool:
+    """Lock an open file, unless another process holds it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,6 +1,6 @@
 """What DVC knows: stages, what they need, what is out of date and why, the lock file.
 
-With `reproduce`, the only importer of dvc.
+With `reproduce` and `exchange`, the only importers of dvc.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dvc.config import Config, merge
 from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
@@ -19,6 +20,7 @@ from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 from dvc.utils.serialize import dumps_yaml, load_yaml, parse_yaml_for_update
 
 from flows import reproduce
+from flows.exchange import overlap
 from stages import artifacts
 from stages.errors import StageError
 
@@ -39,11 +41,14 @@ class Stage:
         name: as DVC addresses it; a stage of a matrix holds an ``@``.
         needs: the stages that must have ended before, of those that may have to run.
         reasons: what is not as `dvc.lock` has it; empty if it stands only on stages that have to run.
+        portable: whether another machine can make it, and this one restore that: all that it writes, and all that it
+            reads of other stages, is in DVC's cache.
     """
 
     name: str
     needs: frozenset[str]
     reasons: tuple[str, ...] = ()
+    portable: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,15 @@ def plan(targets: Sequence[str] = ()) -> Plan:
         root = Path(repo.root_dir)
         recorded = set(_locked_stages(root))
         reasons = {step.addressing: tuple(_reasons(step, recorded)) for step in steps}
+        uncached = [out.fs_path for step in repo.index.stages for out in step.outs if not out.use_cache]
+        portable = {step.addressing for step in steps if _is_portable(step, uncached)}
     stale = {name for name, found in reasons.items() if found}
     for name, needed in needs.items():
         if needed & stale:
             stale.add(name)
-    stages = tuple(Stage(name, frozenset(needs[name] & stale), reasons[name]) for name in needs if name in stale)
+    stages = tuple(
+        Stage(name, frozenset(needs[name] & stale), reasons[name], name in portable) for name in needs if name in stale
+    )
     return Plan(root, stages, tuple(dict.fromkeys([*(_unsettled_order(root) or _locked_stages(root)), *needs])))
 
 
@@ -114,6 +123,43 @@ def remotes(root: Path) -> dict[str, str]:
             return {name: str(settings["url"]) for name, settings in repo.config["remote"].items()}
     except DvcException as error:
         raise StageError(f"DVC: {error}") from None
+
+
+def shares_outputs(root: Path) -> bool:
+    """Whether DVC has a remote that is used unless another one is named.
+
+    Raises:
+        StageError: DVC cannot open the project.
+    """
+    try:
+        with Repo(str(root)) as repo:
+            return bool(repo.config["core"].get("remote"))
+    except DvcException as error:
+        raise StageError(f"DVC: {error}") from None
+
+
+def files(root: Path) -> tuple[set[str], set[str]]:
+    """What all stages read, and what they write, as paths within the project."""
+    with Repo(str(root)) as repo:
+        read, written = (
+            {repo.fs.relpath(entry.fs_path, str(root)) for stage in repo.index.stages for entry in entries(stage)}
+            for entries in (lambda stage: stage.deps, lambda stage: stage.outs)
+        )
+    return read, written
+
+
+def share(root: Path, worktree: Path) -> None:
+    """Let the DVC of a worktree have what that of the project in `root` has: its cache, what is set for this machine
+    alone, and the remotes of the worktree's commit where they are relative paths.
+    """
+    with Repo(str(root)) as repo:
+        settings = repo.config.read("local")
+        settings["cache"].setdefault("dir", repo.cache.legacy.path)
+    committed = Config.load_file(str(worktree / ".dvc" / "config"))
+    (worktree / ".dvc" / "config.local").unlink(missing_ok=True)
+    with Config(str(worktree / ".dvc")).edit("local") as local:
+        local["remote"] = Config._load_paths(committed, str(root / ".dvc" / "config"))["remote"]
+        merge(local, settings)
 
 
 def settle_lock(plan: Plan) -> None:
@@ -160,6 +206,15 @@ def _reasons(step: Any, recorded: set[str]) -> Iterator[str]:
     for entry in [*(() if step.frozen else step.deps), *step.outs]:
         for path, state in reproduce.changes(entry).items():
             yield f"{path} {WORDS.get(state, state)}{_values(entry, path)}"
+
+
+def _is_portable(step: Any, uncached: Sequence[str]) -> bool:
+    """Whether DVC's run-cache knows such a stage (`dvc.stage.cache`), and a remote all of its inputs and outputs."""
+    if step.frozen or step.is_callback or step.always_changed or not (step.cmd and step.deps and step.outs):
+        return False
+    local = all(entry.protocol == "local" and entry.is_in_repo for entry in [*step.deps, *step.outs])
+    cached = all(out.use_cache and not out.persist for out in step.outs)
+    return local and cached and not any(overlap(path, dep.fs_path) for path in uncached for dep in step.deps)
 
 
 def _values(entry: Any, key: str) -> str:

@@ -20,18 +20,32 @@ import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Never
 
 from flows import processes
 from flows.limits import Limits
 from flows.result import Result
+from stages.errors import StageError
 
 MESSAGE = 1 << 16
 """More bytes than any message has."""
 
+TRIES = 3
+"""How often a nursery is started for one stage, if it is killed again and again, or cannot start."""
+
 DESCRIPTORS = 64
 """More than are passed on with any stage."""
+
+
+class Work(StrEnum):
+    """What is done with a stage; all but `MAKE` is `flows.exchange`'s."""
+
+    MAKE = "make"
+    OFFER = "offer"
+    SERVE = "serve"
+    FETCH = "fetch"
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,7 @@ class Job:
         memory: bytes that it may take, if that is limited.
         seconds: that it may take, if that is limited.
         again: whether an earlier try came to nothing; it may have recorded the stage all the same.
+        work: what is to be done.
     """
 
     stage: str
@@ -53,6 +68,7 @@ class Job:
     memory: int | None = None
     seconds: float | None = None
     again: bool = False
+    work: Work = Work.MAKE
 
 
 class Nursery:
@@ -64,12 +80,18 @@ class Nursery:
         self._line: Line | None = None
 
     def start(self, job: Job, descriptors: Sequence[int]) -> Child:
-        """Start a stage, which holds the `descriptors` until it ends; in a new nursery if there is none."""
+        """Start a stage, which holds the `descriptors` until it ends; in a new nursery if there is none.
+
+        Raises:
+            StageError: no nursery can be started.
+        """
         with self._guard:
-            while True:
+            for _ in range(TRIES):
                 self._line = self._line if self._line and not self._line.is_broken else Line(self._root)
                 if pid := self._line.ask(job, descriptors):
                     return Child(pid, self._line, self._guard)
+        log = self._root / ".state" / "logs" / "nursery.log"
+        raise StageError(f"the process that starts stages ends by itself: see {log}")
 
     def close(self) -> None:
         """Let it go once its children have ended."""
@@ -95,6 +117,7 @@ class Line:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env={**os.environ, **own},
+                cwd=root,
             )
         self._rest = b""
         self.codes: dict[int, int] = {}
@@ -229,10 +252,18 @@ class Server:
             os._exit(code)
 
     def _reproduce(self, job: Job, descriptors: Sequence[int]) -> Result:
-        from flows import reproduce
+        from flows import exchange, reproduce
 
-        stages = reproduce.load(self._root) if job.again else self._stages
-        return reproduce.reproduce(stages[job.stage], Limits(job.memory, job.seconds), descriptors)
+        stage = (reproduce.load(self._root) if job.again else self._stages)[job.stage]
+        limits = Limits(job.memory, job.seconds)
+        match job.work:
+            case Work.OFFER:
+                return exchange.offer(stage)
+            case Work.FETCH:
+                return exchange.fetch(stage)
+            case Work.SERVE:
+                return exchange.serve(stage, limits, descriptors)
+        return reproduce.reproduce(stage, limits, descriptors)
 
     def _reap(self) -> None:
         while self._running:

@@ -10,34 +10,44 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from flows import estimates, exclusive, graph, record, resources
-from flows.devices import Devices, Lease
+from flows.devices import NOTHING, Devices, Lease
+from flows.errand import PoolRunner
 from flows.nursery import Job, Nursery
+from flows.pool import Pool
 from flows.progress import Progress, shown
 from flows.result import Outcome, Result
 from flows.run_stage import Runner, log_file
 from flows.schedule import Schedule
+from stages.errors import StageError
 
 POLL = 0.2
 """Seconds between two looks whether a device that another flow holds has become free."""
 
 
 @flow(name="reproduce", persist_result=False)
-def reproduce(targets: list[str] | None = None, workers: int = 2) -> State[Any]:
+def reproduce(targets: list[str] | None = None, workers: int = 2, pool: str | None = None) -> State[Any]:
     """Reproduce `targets` (all stages if none), `workers` at a time; ends as `dvc repro` would.
 
-    A stage that fails keeps what needs it from running; everything else goes on.
+    A stage that fails keeps what needs it from running; everything else goes on. The workers of a `pool` make the
+    stages that can be made elsewhere, `workers` of them at a time.
     """
     with exclusive.workspace(graph.root(), print) as descriptor:
         plan = graph.plan(targets or [])
+        try:
+            found = Pool.found(pool, plan.root) if pool else None
+        except StageError as error:
+            return Failed(message=str(error))
         graph.note_order(plan)
         nursery = Nursery(plan.root)
+        devices = Devices.found(1 if found else workers)
         with record.recorded(plan, targets or [], workers) as recorded:
             try:
                 with shown(len(plan.stages)) as progress:
-                    outcomes = Dispatcher(plan, Devices.found(workers), workers, nursery, descriptor, progress).run()
+                    outcomes = Dispatcher(plan, devices, workers, nursery, descriptor, progress, found).run()
             finally:
                 nursery.close()
                 graph.settle_lock(plan)
@@ -55,7 +65,14 @@ class Dispatcher:
     """
 
     def __init__(
-        self, plan: graph.Plan, devices: Devices, workers: int, nursery: Nursery, workspace: int, progress: Progress
+        self,
+        plan: graph.Plan,
+        devices: Devices,
+        workers: int,
+        nursery: Nursery,
+        workspace: int,
+        progress: Progress,
+        pool: Pool | None = None,
     ) -> None:
         names = [stage.name for stage in plan.stages]
         self._needs = {stage.name: stage.needs for stage in plan.stages}
@@ -65,6 +82,8 @@ class Dispatcher:
         self._devices, self._workers, self._workspace, self._progress = devices, workers, workspace, progress
         self._stop = Event()
         self._runner = Runner(nursery, self._stop)
+        self._away = {stage.name for stage in plan.stages if stage.portable} if pool else set()
+        self._pool = PoolRunner(pool, self._runner) if pool else self._runner
         self._leases: dict[str, Lease] = {}
         self._futures: dict[str, PrefectFuture[Any]] = {}
         self._outcomes: dict[str, Outcome] = {}
@@ -86,12 +105,19 @@ class Dispatcher:
         """Start what may start and fits; whether anything is left that waits for devices alone."""
         waits = False
         for stage in self._schedule.ready:
-            needs = resources.of(stage, self._patterns)
-            lease = self._devices.take(needs.gpus, needs.cpus) if len(self._leases) < self._workers else None
+            lease = self._lease(stage)
             if lease:
                 self._start(stage, lease)
             waits = waits or not lease
         return waits
+
+    def _lease(self, stage: str) -> Lease | None:
+        """Devices for a stage, unless as many run already where it would; on another machine it has them there."""
+        away = stage in self._away
+        if sum((name in self._away) == away for name in self._leases) >= self._workers:
+            return None
+        needs = resources.of(stage, self._patterns)
+        return NOTHING if away else self._devices.take(needs.gpus, needs.cpus)
 
     def _wait(self) -> None:
         """Until a stage ends, or a while, for other flows free devices too."""
@@ -118,7 +144,9 @@ class Dispatcher:
         needs, lease = resources.of(stage, self._patterns), self._leases[stage]
         seconds = needs.minutes * 60 if needs.minutes else None
         job = Job(stage, str(log_file(self._logs, stage)), lease.environment, needs.memory, seconds)
-        outcome = self._outcomes[stage] = self._runner.run(job, [*lease.descriptors, self._workspace])
+        runner = self._pool if stage in self._away else self._runner
+        descriptors = [*lease.descriptors, self._workspace]
+        outcome = self._outcomes[stage] = runner.run(job, descriptors, get_run_logger().info)
         if not outcome.succeeded:
             return Failed(message=f"{outcome.result.value}: see {outcome.log}")
         return Completed(message=outcome.result.value)

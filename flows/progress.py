@@ -17,7 +17,7 @@ from flows.result import Outcome, Result
 NAMED = 8
 """Stages that a line lists by name."""
 
-STYLES = {Result.RAN: "green", Result.FAILED: "bold red", Result.STOPPED: "yellow"}
+STYLES = {Result.RAN: "green", Result.ELSEWHERE: "green", Result.FAILED: "bold red", Result.STOPPED: "yellow"}
 
 LAST_BYTES = 1000
 """How much of a log's end is read to find its last line."""

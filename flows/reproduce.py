@@ -1,4 +1,4 @@
-"""One stage made by DVC in this process, which is the stage's own; with `graph`, the only importer of dvc.
+"""One stage made by DVC in this process, which is the stage's own; with `graph` and `exchange`, the importers of dvc.
 
 The same as ``dvc repro --single-item``, whose start, the reading of the whole graph, is done once for all stages
 (`flows.nursery`). Two things are done otherwise. DVC hashes dependencies after the command, so that what was edited
@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from dvc.exceptions import DvcException
 from dvc.lock import LockBase, LockError
@@ -41,6 +41,10 @@ class EditedError(DvcException):
     """What a stage stands on was edited while it ran."""
 
 
+class AbsentError(DvcException):
+    """A stage would have to run that must not run here."""
+
+
 def load(root: Path) -> Stages:
     """All stages of the project, by name."""
     repo = Repo(str(root), _wait_for_lock=True)
@@ -51,7 +55,8 @@ def load(root: Path) -> Stages:
 
 def reproduce(stage: PipelineStage, limits: Limits, descriptors: Sequence[int]) -> Result:
     """Make `stage` if it is out of date; `descriptors` are passed on to its command. What went wrong is printed."""
-    stage.repo.lock = Turn(stage.repo.lock, Path(stage.repo.tmp_dir) / "flow-turn.lock")
+    if not isinstance(stage.repo.lock, Turn):
+        stage.repo.lock = Turn(stage.repo.lock, Path(stage.repo.tmp_dir) / "flow-turn.lock")
     guarded = Command(limits, descriptors)
     try:
         with lock_repo(stage.repo), stage.repo.scm_context(quiet=True):
@@ -61,12 +66,27 @@ def reproduce(stage: PipelineStage, limits: Limits, descriptors: Sequence[int]) 
     except LockError as error:
         print(f"ERROR: {error}", flush=True)
         return Result.BUSY
+    except AbsentError:
+        return Result.ABSENT
     except (DvcException, OSError) as error:
         print(f"ERROR: {limits.exceeded or error}", flush=True)
         return Result.LOST if _is_infrastructure(error) and not limits.exceeded else Result.FAILED
     if guarded.ran:
         return Result.RAN
     return Result.RESTORED if made and not stage.frozen else Result.UNCHANGED
+
+
+def restore(stage: PipelineStage) -> Result:
+    """The same from what this machine has alone: `ABSENT` if the command would have to run. Once for a loaded stage."""
+
+    def refuse(*_: object, **__: object) -> Never:
+        raise AbsentError("it would have to run")
+
+    before, command.cmd_run = command.cmd_run, refuse
+    try:
+        return reproduce(stage, Limits(None, None), ())
+    finally:
+        command.cmd_run = before
 
 
 def record(stage: PipelineStage) -> None:

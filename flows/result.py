@@ -17,11 +17,18 @@ class Result(Enum):
     STOPPED = "stopped"
     BUSY = "waits for another DVC command"
     LOST = "killed"
+    ABSENT = "not in the cache"
+    ELSEWHERE = "ran on a worker"
 
     @property
     def code(self) -> int:
         """The exit code by which a stage's process says it; none that Python or a shell gives by itself."""
         return FIRST_CODE + list(Result).index(self)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the stage's outputs are as they should be."""
+        return self in (Result.RAN, Result.RESTORED, Result.UNCHANGED, Result.ELSEWHERE)
 
     @classmethod
     def of(cls, code: int) -> Result:
@@ -45,4 +52,4 @@ class Outcome:
     @property
     def succeeded(self) -> bool:
         """Whether the stage's outputs are as they should be."""
-        return self.result in (Result.RAN, Result.RESTORED, Result.UNCHANGED)
+        return self.result.succeeded

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from flows import processes
+from flows.logs import Follower, Hear, unheard
 from flows.nursery import Job, Nursery
 from flows.result import Outcome, Result
 
@@ -38,12 +39,20 @@ class Runner:
     nursery: Nursery
     stop: Event
 
-    def run(self, job: Job, descriptors: Sequence[int]) -> Outcome:
-        """Reproduce a stage; wait while another process holds its files; end it when `stop` is set."""
+    def run(self, job: Job, descriptors: Sequence[int], hear: Hear = unheard) -> Outcome:
+        """Do the job; wait while another process holds the stage's files; end it when `stop` is set.
+
+        Args:
+            hear: told what the stage prints, as it does.
+        """
         started = time.monotonic()
+        log = Path(job.log)
+        if not job.again:
+            log.unlink(missing_ok=True)  # what an earlier run has printed is not to be heard
+        follower = Follower(log, hear)
         tries = 1
         while True:
-            result = self._run(job, descriptors)
+            result = self.once(job, descriptors, follower)
             if result not in (Result.BUSY, Result.LOST) or tries == TRIES or self.stop.is_set():
                 break
             tries += result is Result.LOST
@@ -53,17 +62,20 @@ class Runner:
             result = Result.STOPPED
         elif result is Result.LOST:
             result = Result.FAILED
-        log = Path(job.log)
-        detail = _tail(log) if result is Result.FAILED else ""
+        follower.look(last=True)
+        detail = tail(log) if result is Result.FAILED else ""
         return Outcome(job.stage, result, time.monotonic() - started, log, detail)
 
-    def _run(self, job: Job, descriptors: Sequence[int]) -> Result:
+    def once(self, job: Job, descriptors: Sequence[int], follower: Follower) -> Result:
+        """Do the job, and end it when `stop` is set, or if an exception falls in here."""
         child = self.nursery.start(job, descriptors)
-        while (result := child.poll()) is None:
-            if self.stop.wait(POLL):
+        try:
+            while (result := child.poll()) is None and not self.stop.wait(POLL):
+                follower.look()
+        finally:
+            if result is None:
                 processes.end(child.pid)
-                return Result.STOPPED
-        return result
+        return result or Result.STOPPED
 
 
 def log_file(folder: Path, stage: str) -> Path:
@@ -71,6 +83,7 @@ def log_file(folder: Path, stage: str) -> Path:
     return folder / (re.sub(r"[^\w@.,=-]", "-", stage) + ".log")
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
+    """The end of a log, for a person to see what went wrong."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else "killed before it could say anything"
     return "\n".join(text.splitlines()[-TAIL:])

@@ -116,16 +116,18 @@ def wait(server: Server | None) -> None:
 def settle(server: Server | None) -> None:
     """Let Prefect tell a server of our own what it still holds, while there is one: of one that was killed just now.
 
-    At its exit it would wait for minutes, for each event anew.
+    At its exit it would wait for minutes, for each event and each line of a log anew.
     """
     if server is None:
         return
     from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
 
     limit = time.monotonic() + SETTLE
     while not _answers() and time.monotonic() < limit:
         time.sleep(POLL)
-    EventsWorker.drain_all(timeout=SETTLE, at_exit=False)
+    for told in (EventsWorker, APILogWorker):
+        told.drain_all(timeout=SETTLE, at_exit=False)
 
 
 def _answers() -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from flows import commit
 from stages import artifacts, params, paths
 from stages.errors import StageError
 from stages.tracking import store
@@ -65,12 +66,7 @@ class Workspace:
             StageError: there are no such parameters, or they are wrong; or git cannot make the worktree.
         """
         parameters, lock = self.parameters(settings), self._lock()
-        commit = _git(paths.ROOT, "rev-parse", "HEAD")
-        if (self.root / ".git").exists():
-            _git(self.root, "checkout", "--quiet", "--force", "--detach", commit)
-        else:
-            _git(paths.ROOT, "worktree", "prune")
-            _git(paths.ROOT, "worktree", "add", "--quiet", "--force", "--detach", str(self.root), commit)
+        commit.check_out(paths.ROOT, self.root, commit.git(paths.ROOT, "rev-parse", "HEAD"))
         (self.root / LOCK).unlink(missing_ok=True)  # that of the commit belongs to other parameters
         for name, content in ((PARAMS, parameters), (LOCK, lock)):
             if content:
@@ -141,10 +137,3 @@ def _merged(content: Any, changes: Any) -> Any:
     if not (isinstance(content, dict) and isinstance(changes, dict)):
         return changes
     return content | {key: _merged(content.get(key), value) for key, value in changes.items()}
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise StageError(f"git {arguments[0]}: {done.stderr.strip() or 'failed without a reason'}")
-    return done.stdout.strip()

@@ -106,16 +106,21 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(tmp_path: Path, prefect_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A diamond, a matrix, a stage without dependencies and a frozen one; nothing has run yet."""
-    root = tmp_path / "project"
+    project = new_project(tmp_path / "project", prefect_home)
+    monkeypatch.chdir(project.root)
+    return project
+
+
+def new_project(root: Path, prefect_home: Path) -> Project:
+    """Such a project in a folder of its own, whose locks of devices and MLflow store lie beside it."""
     root.mkdir()
-    monkeypatch.chdir(root)
     environment = {
         **os.environ,
         "PYTHONPATH": str(paths.ROOT),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PREFECT_HOME": str(prefect_home),
-        "TMPDIR": str(tmp_path),  # the locks of devices: other flows on this machine are not waited for
-        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}",
+        "TMPDIR": str(root.parent),  # the locks of devices: other flows on this machine are not waited for
+        "MLFLOW_TRACKING_URI": f"sqlite:///{root.parent / 'mlflow.db'}",
     }
     environment.pop("PREFECT_API_URL", None)
     project = Project(root, environment)

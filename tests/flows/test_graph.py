@@ -99,3 +99,18 @@ def test_the_lock_keeps_old_entries_and_appends_new_ones_in_serial_order(project
     assert project.lock != serial.lock
     graph.settle_lock(plan)
     assert project.lock == serial.lock
+
+
+def test_what_another_machine_can_make_is_found_in_the_graph(project: Project) -> None:
+    """All of its outs, and of its inputs from other stages, are in DVC's cache; and the run-cache knows such stages."""
+    content = yaml.safe_load((project.root / "dvc.yaml").read_text())
+    stages = content["stages"]
+    stages["join"]["outs"] = [{"join": {"cache": False}}]
+    stages["reads-join"] = {"cmd": "cp join copy", "deps": ["join"], "outs": ["copy"]}
+    stages["right"]["outs"] = [{"right": {"persist": True}}]
+    stages["left"]["always_changed"] = True
+    stages["silent"] = {"cmd": "cat top", "deps": ["top"]}
+    stages["measures"] = {"cmd": "cp top m.json", "deps": ["top"], "outs": [], "metrics": ["m.json"]}
+    (project.root / "dvc.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    portable = {stage.name for stage in graph.plan().stages if stage.portable}
+    assert portable == {"top", "each@a", "each@b", "measures"}
