@@ -108,7 +108,9 @@ def project(tmp_path: Path, prefect_home: Path, monkeypatch: pytest.MonkeyPatch)
     """A diamond, a matrix, a stage without dependencies and a frozen one; nothing has run yet."""
     project = new_project(tmp_path / "project", prefect_home)
     monkeypatch.chdir(project.root)
-    return project
+    yield project
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", project.environment["MLFLOW_TRACKING_URI"])
+    shutil.rmtree(spool.folder(), ignore_errors=True)  # in which a flow leaves word for a recorder that no stage starts
 
 
 def new_project(root: Path, prefect_home: Path) -> Project:
@@ -133,9 +135,7 @@ def new_project(root: Path, prefect_home: Path) -> Project:
     (root / "still").write_text("kept by hand, as a frozen stage's out is")
     outs = ["top", "left", "right", "join", "each-a", "each-b", "alone", "still"]
     (root / ".gitignore").write_text("".join(f"/{out}\n" for out in outs))
-    yield project
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", environment["MLFLOW_TRACKING_URI"])
-    shutil.rmtree(spool.folder(), ignore_errors=True)  # in which a flow leaves word for a recorder that no stage starts
+    return project
 
 
 @pytest.fixture(scope="session")
