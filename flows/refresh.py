@@ -32,9 +32,7 @@ def refresh(workers: int, settings: Sequence[str] = ()) -> Iterator[str]:
         StageError: a source is not there, the parameters are wrong, or a stage failed.
     """
     workspace = Workspace(NAME)
-    asked = _settings(workspace, settings)
-    pinned = [f'{key}="{value}"' for key, value in pins(asked, workspace.root)]
-    workspace.prepare([*settings, *pinned])
+    asked = prepare(workspace, settings)
     before = {task: _champion(task) for task in asked.tasks}
     workspace.run(workers, ENVIRONMENT)
     workspace.publish()
@@ -46,9 +44,16 @@ def refresh(workers: int, settings: Sequence[str] = ()) -> Iterator[str]:
             yield f"{task}: {_named(new)} takes the place of {_named(old)}"
 
 
-def _settings(workspace: Workspace, settings: Sequence[str]) -> Params:
+def prepare(workspace: Workspace, settings: Sequence[str] = ()) -> Params:
+    """Bring the workspace to the present commit, its parameters and the versions that sources have now.
+
+    Raises:
+        StageError: a source is not there, or the parameters are wrong.
+    """
     content = yaml.safe_load(workspace.parameters(settings))
-    return params.parse(Params, content, f"flows/{NAME}.yaml")
+    asked = params.parse(Params, content, f"flows/{NAME}.yaml")
+    workspace.prepare([*settings, *(f'{key}="{value}"' for key, value in pins(asked, workspace.root))])
+    return asked
 
 
 def _champion(task: str) -> int | None:
