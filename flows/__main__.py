@@ -5,6 +5,7 @@
     python -m flows run report -w 4        what the stage `report` needs, and itself, four at a time
     python -m flows doctor                 what keeps flows from running well here, each with its mend
     python -m flows full                   everything with the parameters of flows/full.yaml, in a workspace of its own
+    python -m flows search                 better parameters, by trials: flows/search.yaml says of what, and for what
     python -m flows trace 72.6             from a number of the report to the runs and inputs it came from
 
 The result is that of `dvc repro`: the same outputs and the same dvc.lock. A stage that fails keeps
@@ -14,6 +15,9 @@ Each stage's output is in .state/logs/<stage>.log. PREFECT_API_URL names a Prefe
 `full NAME` has the parameters of flows/NAME.yaml. It runs the commit that is checked out, in
 .state/workspaces/NAME, publishes its report in reports/NAME, and goes on where it was stopped.
 `-S pretrain.budget.flops=1e13` changes a parameter for this run.
+
+`search` runs the commit that is checked out as well, each trial with other parameters, in .state/workspaces/search-*,
+and goes on where it was stopped; --write puts the best values into params.yaml.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import signal
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Never
 
 from flows import ENVIRONMENT, doctor, estimates, exclusive, graph, overview, resources, server, trace
@@ -34,7 +39,7 @@ from stages.errors import StageError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and do what it says."""
     parser = command.parser("flows", __doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="plan|run|full|trace|doctor")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="plan|run|full|search|trace|doctor")
     plan = commands.add_parser("plan", help="say what is out of date and why")
     run = commands.add_parser("run", help="reproduce what is out of date")
     for command_parser in (plan, run):
@@ -42,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     full = commands.add_parser("full", help="reproduce flows/<name>.yaml in a workspace of its own, and publish")
     full.add_argument("name", nargs="?", default="full", help="of the file in flows/; default: full")
     full.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as in dvc exp run")
+    searching = commands.add_parser("search", help="look for better parameters by trials")
+    searching.add_argument("--space", type=Path, default=Path("flows/search.yaml"), help="default: %(default)s")
+    searching.add_argument("--storage", default="", metavar="URL", help="Optuna's database; default: in .state/search")
+    searching.add_argument("--write", action="store_true", help="put the best values into params.yaml")
+    searching.add_argument("-w", "--workers", type=int, default=1, help="trials at a time; default: 1")
     tracing = commands.add_parser(
         "trace",
         help="lead a number, a cell of the results, a stage or a run back to its inputs",
@@ -59,6 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if options.command == "full":
         publish(options.name, options.workers, options.set_param)
+    elif options.command == "search":
+        from flows.search.search import search
+
+        search(options.space, options.workers, options.storage, ENVIRONMENT, write=options.write)
     elif options.command == "doctor":
         examine()
     elif options.command == "trace":
