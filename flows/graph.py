@@ -6,7 +6,7 @@ With `reproduce`, the only importer of dvc.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def described(project: Path, targets: Sequence[str]) -> tuple[Described, ...]:
         StageError: not a DVC project, an unknown target, or a broken `dvc.yaml`.
     """
     try:
-        with Repo(str(project)) as repo:
+        with chdir(project), Repo() as repo:  # DVC names stages as they are addressed from the current directory
             active = get_active_graph(repo.index.graph)
             return tuple(
                 Described(

@@ -63,7 +63,11 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], message: str, tmp_path:
     ("key", "parameter", "message"),
     [
         ("pretrain.speed", RATE, r"x: parameters: params\.yaml: pretrain\.speed: unknown key"),
-        ("pretain.learning_rate", RATE, r"x: parameters\.pretain\.learning_rate: params\.yaml has no such key; it has: s"),
+        (
+            "pretain.learning_rate",
+            RATE,
+            r"x: parameters\.pretain\.learning_rate: params\.yaml has no such key; it has: s",
+        ),
         ("seeds.first", RATE, r"x: parameters\.seeds\.first: params\.yaml has no such key: seeds holds no others"),
         ("pretrain.warmup", RATE | {"high": 2}, r"x: parameters: params\.yaml: pretrain\.warmup: .*less than 1"),
         ("methods.full.rate", RATE, r"x: parameters: params\.yaml: methods\.full: rate: unknown key"),
@@ -91,7 +95,10 @@ def test_a_trial_has_its_values_and_those_that_are_fixed_and_all_others_of_param
     settings = Settings(load(tmp_path, fixed={"seeds": [7], "pretrain.batch_size": 8}), "x")
     before = yaml.safe_load(paths.PARAMS.read_text())
     pretrain = before["pretrain"] | {"batch_size": 8, "learning_rate": 0.05}
-    assert yaml.safe_load(settings.of({"pretrain.learning_rate": 0.05})) == before | {"seeds": [7], "pretrain": pretrain}
+    assert yaml.safe_load(settings.of({"pretrain.learning_rate": 0.05})) == before | {
+        "seeds": [7],
+        "pretrain": pretrain,
+    }
     assert settings.present == {"pretrain.learning_rate": before["pretrain"]["learning_rate"]}
 
 
@@ -121,9 +128,18 @@ def test_values_are_such_as_can_be_written_down(
     ("changes", "message"),
     [
         ({"stages": ["pretrain@mml-0"]}, r"x: stages: .*pretrain@mml-0"),
-        ({"goal": FILE["goal"] | {"file": "data/m.json"}}, r"x: goal\.file: no stage .* makes data/m\.json; they make: "),
-        ({"parameters": {"evaluate.bootstrap": RATE}}, r"x: parameters\.evaluate\.bootstrap: none of the stages .* reads"),
-        ({"goal": FILE["goal"] | {"file": "data/metrics/split.json"}}, r"data/metrics/split\.json is the same in every"),
+        (
+            {"goal": FILE["goal"] | {"file": "data/m.json"}},
+            r"x: goal\.file: no stage .* makes data/m\.json; they make: ",
+        ),
+        (
+            {"parameters": {"evaluate.bootstrap": RATE}},
+            r"x: parameters\.evaluate\.bootstrap: none of the stages .* reads",
+        ),
+        (
+            {"goal": FILE["goal"] | {"file": "data/metrics/split.json"}},
+            r"data/metrics/split\.json is the same in every",
+        ),
     ],
 )
 def test_stages_make_what_is_sought_from_what_is_searched(

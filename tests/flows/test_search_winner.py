@@ -23,21 +23,22 @@ def file(tmp_path: Path) -> Path:
 def test_only_lines_of_changed_values_change(file: Path) -> None:
     """Comments, order, quotes and the way numbers are written stay; what is read is a number."""
     before = file.read_text()
-    values = {"methods.full.learning_rate": 3e-05, "methods.full.epochs": 5, "pretrain.budget.flops": 3e13}
-    changed = winner.write(file, {**values, "pretrain.decay": 0.5, "tokenizer.algorithm": "bpe"})
-    assert changed[:2] == ["methods.full.learning_rate 0.0003 -> 3e-05", "methods.full.epochs 3 -> 5"]
-    assert len(changed) == 4
-    lines = list(difflib.unified_diff(before.splitlines(), file.read_text().splitlines(), n=0, lineterm=""))[2:]
-    assert [line for line in lines if line[0] in "+-"] == [
-        "-  algorithm: wordpiece     # wordpiece | bpe | unigram",
-        "+  algorithm: bpe           # wordpiece | bpe | unigram",
-        "-  budget: {flops: 2.0e+13} # of each objective and seed: flops | tokens | seconds",
-        "+  budget: {flops: 30000000000000.0} # of each objective and seed: flops | tokens | seconds",
-        "-    learning_rate: 0.0003",
-        "-    imported_learning_rate: 0.00005",
-    ] or lines
-    now = yaml.safe_load(file.read_text())
-    assert now["methods"]["full"] | {"epochs": 3} == now["methods"]["full"] | {"epochs": 3, "learning_rate": 3e-05}
+    values = {"methods.full.learning_rate": 3e-05, "methods.full.epochs": 5, "pretrain.decay": 0.5}
+    changed = winner.write(file, {**values, "tokenizer.algorithm": "bpe"})
+    assert changed == [
+        "methods.full.learning_rate 0.0003 -> 3e-05",
+        "methods.full.epochs 3 -> 5",
+        "tokenizer.algorithm wordpiece -> bpe",
+    ]
+    assert [line for line in difflib.ndiff(before.splitlines(), file.read_text().splitlines()) if line[0] in "+-"] == [
+        "-   algorithm: wordpiece     # wordpiece | bpe | unigram",
+        "+   algorithm: bpe           # wordpiece | bpe | unigram",
+        "-     learning_rate: 0.0003",
+        "+     learning_rate: 3.0e-05",
+        "-     epochs: 3",
+        "+     epochs: 5",
+    ]
+    assert yaml.safe_load(file.read_text())["methods"]["full"]["learning_rate"] == 3e-05
 
 
 def test_a_key_that_is_not_there_yet_is_added(file: Path) -> None:
@@ -48,7 +49,6 @@ def test_a_key_that_is_not_there_yet_is_added(file: Path) -> None:
 
 
 def test_what_is_there_already_is_not_written(file: Path) -> None:
-    file.chmod(0o400)
     stamp = file.stat().st_mtime_ns
     assert winner.write(file, {"methods.full.epochs": 3, "pretrain.budget.flops": 2e13}) == []
     assert file.stat().st_mtime_ns == stamp
