@@ -16,7 +16,7 @@ from flows.search import curve
 from flows.search.curve import LiveCurve
 from flows.search.runs import TrialRun
 from flows.search.space import Goal
-from flows.search.study import FLOW
+from flows.search.study import FLOW, KNOWN, STEP
 from flows.workspace import Workspace, end
 from stages.errors import StageError
 
@@ -26,10 +26,6 @@ POLL = 0.2
 
 class Stopped(Exception):
     """The search itself was interrupted: the trial has come to nothing, and is no failure."""
-
-
-class GoalError(StageError):
-    """The trial has run, and what it was to be judged by is not there: that is so of all trials."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Attempt:
             TrialPruned: its curve was worse than those of others.
             Stopped: the search was interrupted.
             GoalError: the goal cannot be measured.
-            StageError: a stage failed.
+            StageError: a stage failed, or its result is not finite.
         """
         workspace.set(parameters)
         told = Told(trial, record)
@@ -85,38 +81,48 @@ class Attempt:
         while flow.poll() is None:
             if self.stop.wait(POLL):
                 raise Stopped
-            for point in live.read() if self.watched else ():
-                told.tell(point)
+            for step, point in live.read() if self.watched else ():
+                told.tell(step, point)
                 if told.trial.should_prune():
                     raise TrialPruned
 
     def _measured(self, root: Path, told: Told) -> float:
         """The value; points that nobody saw, as those of a result from the cache, are told for later trials."""
-        try:
-            if self.goal.is_curve:
-                told.complete(curve.points(root, self.goal))
-            return curve.value(root, self.goal)
-        except StageError as error:
-            raise GoalError(str(error)) from None
+        if self.goal.is_curve:
+            told.complete(curve.points(root, self.goal))
+        return curve.value(root, self.goal)
 
 
 class Told:
-    """How much of a trial's curve is known to Optuna and MLflow, by number from 1."""
+    """How much of a trial's curve Optuna and MLflow know, by number from 1.
+
+    A stage that goes on from a checkpoint tells no point again, and one that begins anew tells all of them: whatever
+    was told before, of this trial or of the one that it replaces, is known by its step.
+    """
 
     def __init__(self, trial: Trial, record: TrialRun) -> None:
         self.trial, self._record = trial, record
-        self._count = 0
+        self._count, self._step = 0, -1
+        known = trial.user_attrs.get(KNOWN, {"points": [], "step": -1})
+        self.complete(known["points"])
+        self._step = known["step"]
 
-    def tell(self, point: float) -> None:
-        """The next point."""
-        self._count += 1
-        self.trial.report(point, self._count)
-        self._record.point(point, self._count)
+    def tell(self, step: int, point: float) -> None:
+        """The point at a step of the training, unless it is known."""
+        if step > self._step:
+            self._step = step
+            self._tell(point)
+            self.trial.set_user_attr(STEP, step)
 
     def complete(self, points: Sequence[float]) -> None:
         """The whole curve."""
         for point in points[self._count :]:
-            self.tell(point)
+            self._tell(point)
+
+    def _tell(self, point: float) -> None:
+        self._count += 1
+        self.trial.report(point, self._count)
+        self._record.point(point, self._count)
 
 
 def _reason(log: Path) -> str:

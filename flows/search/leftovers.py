@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 from flows import exclusive
 from flows.search.study import FLOW, WORKSPACE
 from flows.workspace import Workspace
+from stages.tracking import lineage
 
 
 def wait(trial: FrozenTrial) -> None:
@@ -21,7 +22,7 @@ def wait(trial: FrozenTrial) -> None:
         pid, started = trial.user_attrs[FLOW]
         with suppress(psutil.NoSuchProcess):
             flow = psutil.Process(pid)
-            if flow.create_time() == started:
+            if abs(flow.create_time() - started) < lineage.CLOCK_TOLERANCE:
                 flow.kill()
     if WORKSPACE in trial.user_attrs:
         wait_in(Workspace(trial.user_attrs[WORKSPACE]))

@@ -15,7 +15,8 @@ from optuna.exceptions import OptunaError
 from optuna.trial import Trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.search.attempt import Attempt, GoalError, Stopped
+from flows.search.attempt import Attempt, Stopped
+from flows.search.curve import GoalError
 from flows.search.runs import Runs, TrialRun
 from flows.search.settings import Settings
 from flows.search.space import Space

@@ -25,8 +25,11 @@ from flows.search.space import Space
 from stages.errors import StageError
 from stages.tracking import lineage
 
-PROCESS, WORKSPACE, FLOW, AGAIN, REASON = "process", "workspace", "flow", "again", "reason"
-"""Attributes of a trial: who runs it, where and as which flow, instead of which earlier trial, and why it failed."""
+PROCESS, WORKSPACE, FLOW, STEP, REASON = "process", "workspace", "flow", "step", "reason"
+"""Attributes of a trial: who runs it, where, as which flow, at which step of the training it was, why it failed."""
+
+AGAIN, KNOWN = "again", "known"
+"""Attributes of a trial that is run again: the number of the one that came to nothing, and how far that had come."""
 
 SPACE, RUN = "space", "run"
 """Attributes of a study: what is searched, and the id of its MLflow run."""
@@ -87,8 +90,12 @@ class Study:
         """Fail a trial that came to nothing, and enqueue it again; done twice, it is done once."""
         with self._turn():
             if all(other.user_attrs.get(AGAIN) != trial.number for other in self._study.get_trials(deepcopy=False)):
-                self._study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+                self._study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number, KNOWN: self._known(trial)})
             self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _known(self, trial: FrozenTrial | Trial) -> dict[str, Any]:
+        now = self._study.get_trials(deepcopy=False)[trial.number]
+        return {"points": list(now.intermediate_values.values()), "step": now.user_attrs.get(STEP, -1)}
 
     def begin_with(self, values: dict[str, Any]) -> None:
         """Let these be the first trial's, unless there is one."""
