@@ -31,6 +31,7 @@ from typing import Never
 
 from flows import ENVIRONMENT, doctor, estimates, exclusive, graph, overview, resources, server, trace
 from flows.devices import Devices
+from flows.search import space
 from flows.workspace import Workspace
 from stages import command
 from stages.errors import StageError
@@ -47,7 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     full = commands.add_parser("full", help="reproduce flows/<name>.yaml in a workspace of its own, and publish")
     full.add_argument("name", nargs="?", default="full", help="of the file in flows/; default: full")
     full.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as in dvc exp run")
-    searching = commands.add_parser("search", help="look for better parameters by trials")
+    searching = commands.add_parser(
+        "search",
+        help="look for better parameters by trials",
+        description=space.__doc__,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
     searching.add_argument("--space", type=Path, default=Path("flows/search.yaml"), help="default: %(default)s")
     searching.add_argument("--storage", default="", metavar="URL", help="Optuna's database; default: in .state/search")
     searching.add_argument("--write", action="store_true", help="put the best values into params.yaml")

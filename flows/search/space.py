@@ -1,12 +1,16 @@
 """The file that says what is searched, for what, and for how long: an unknown key or a bad value is named.
 
-    study: imdb_full                                    # its name in Optuna's storage and in MLflow
-    stages: [finetune@mlm-imdb-full-0]                  # what a trial runs, with all that they need
+    study: imdb_full                    # its name in Optuna's database and in MLflow; another search needs another one
+    stages: [finetune@mlm-imdb-full-0]  # what a trial runs, with all that they need
     goal: {file: data/curves/finetune/imdb/mlm-full-0.csv, key: score, direction: maximize, point: best}
-    parameters: {methods.full.learning_rate: {kind: float, low: 0.0001, high: 0.003, log: true}}
+    parameters:
+      methods.full.learning_rate: {kind: float, low: 0.0001, high: 0.003, log: true}
+      methods.full.epochs: {kind: int, low: 1, high: 5}
     trials: 12
 
-`Space` says what else it may hold.
+flows/search.yaml has the rest: fixed parameters, pruning, the seed. The first trial is params.yaml as it is. A search
+that was stopped goes on with the trials that are left; what was run before with the same parameters comes from DVC's
+cache. Trials are runs in the MLflow experiment `search`, and print to .state/search/<study>/trial-<number>.log.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from flows.search.space import Space
+from flows.search.space import DIGITS, Space
 from flows.search.study import REASON, Study
 from stages.progress import clock
 
@@ -33,19 +33,19 @@ class Progress:
 
     def begun(self, number: int, values: Mapping[str, Any]) -> None:
         """A trial begins with these values."""
-        print(f"trial {number} begins: {_listed(values)}", flush=True)
+        print(f"trial {number} begins with {_listed(values)}", flush=True)
 
     def ended(self, number: int, seconds: float) -> None:
         """A trial has ended, somehow."""
         trials = self._study.trials
         if (trial := next((one for one in trials if one.number == number), None)) is None:
-            print(f"trial {number} stopped: the search goes on with it next time", flush=True)
+            print(f"trial {number}: stopped; the search goes on with it next time", flush=True)
             return
         self._ended += 1
         done = sum(one.state.is_finished() for one in trials)
         left = (time.monotonic() - self._since) / self._ended * (self._total - done)
         best = self._study.best
-        parts = [f"trial {number} {_became(trial)} in {clock(seconds)}", f"{done} of {self._total} done"]
+        parts = [f"trial {number}: {_became(trial)} in {clock(seconds)}", f"{done} of {self._total} done"]
         parts += [f"best {best.value:.5g} (trial {best.number})"] if best else []
         parts += [f"about {clock(left)} left"] if done < self._total else []
         print("; ".join(parts), flush=True)
@@ -89,7 +89,8 @@ def _became(trial: FrozenTrial) -> str:
     if trial.state is TrialState.COMPLETE:
         return f"{trial.value:.5g}"
     if trial.state is TrialState.PRUNED:
-        return f"pruned at {trial.value:.5g}, after {len(trial.intermediate_values)} points"
+        count = len(trial.intermediate_values)
+        return f"pruned at {trial.value:.5g}, after {count} point{'s' * (count > 1)},"
     return f"failed ({trial.user_attrs[REASON]})"
 
 
@@ -98,4 +99,4 @@ def _listed(values: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:.{4}g}" if isinstance(value, float) else str(value)
+    return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)

@@ -230,7 +230,7 @@ def test_a_search_that_is_stopped_goes_on_with_what_is_left(sought: Project, pre
     last = start(sought, FAIL="1")
     output, errors = last.communicate(timeout=300)
     assert last.returncode == 0, output + errors
-    assert "trial 4 failed (it cannot be done: try something else) in " in output
+    assert "trial 4: failed (it cannot be done: try something else) in " in output
     assert noted(sought, "begun")[2] == noted(sought, "begun")[3]
     assert [trial.params for trial in trials(sought)[1::2]] == [trial.params for trial in trials(sought)[2::2]]
     study, *nested = runs(sought)
