@@ -117,6 +117,7 @@ def test_a_stage_that_goes_on_or_begins_anew_tells_no_point_twice() -> None:
     known.tell(10, 0.1)
     known.tell(20, 0.2)
     known.tell(30, 0.3)
+    known.tell(30, 0.2)  # the final figure, which `summary` puts at the last step
     assert record.points == {1: 0.1, 2: 0.2, 3: 0.3}
     known.complete([0.1, 0.2, 0.3, 0.4])
     assert record.points == {1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -41,11 +42,36 @@ def test_only_lines_of_changed_values_change(file: Path) -> None:
     assert yaml.safe_load(file.read_text())["methods"]["full"]["learning_rate"] == 3e-05
 
 
-def test_a_key_that_is_not_there_yet_is_added(file: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("methods.full.dropout", "    dropout: 0.1"),
+        ("methods.frozen.dropout", "  frozen: {dropout: 0.1}"),
+        ("methods.few_shot.dropout", "  few_shot: {dropout: 0.1, demonstrations: 4}"),
+    ],
+)
+def test_a_key_that_is_not_there_yet_is_added(key: str, line: str, file: Path) -> None:
     before = yaml.safe_load(file.read_text())
-    assert winner.write(file, {"methods.full.dropout": 0.1}) == ["methods.full.dropout (not there) -> 0.1"]
-    before["methods"]["full"]["dropout"] = 0.1
+    assert winner.write(file, {key: 0.1}) == [f"{key} (not there) -> 0.1"]
+    before["methods"][key.split(".")[1]]["dropout"] = 0.1
     assert yaml.safe_load(file.read_text()) == before
+    assert line in file.read_text().splitlines()
+
+
+@pytest.mark.parametrize("layout", [{}, {"indent": 7, "width": 30}, {"default_flow_style": True}])
+def test_other_layouts_stay_as_they_are(layout: dict[str, Any], file: Path) -> None:
+    """Those of `yaml.dump`, for all values that a search may have changed."""
+    content = yaml.safe_load(file.read_text())
+    before = yaml.safe_dump(content, **layout)
+    file.write_text(before)
+    assert (
+        len(winner.write(file, {"pretrain.decay": 0.25, "tokenizer.lowercase": False, "engine.precision": "fp32"})) == 3
+    )
+    content["pretrain"]["decay"], content["tokenizer"]["lowercase"] = 0.25, False
+    content["engine"]["precision"] = "fp32"
+    assert yaml.safe_load(file.read_text()) == content
+    winner.write(file, {"pretrain.decay": 0.5, "tokenizer.lowercase": True, "engine.precision": "auto"})
+    assert file.read_text() == before
 
 
 def test_what_is_there_already_is_not_written(file: Path) -> None:
@@ -54,9 +80,10 @@ def test_what_is_there_already_is_not_written(file: Path) -> None:
     assert file.stat().st_mtime_ns == stamp
 
 
-def test_a_file_that_would_be_laid_out_anew_is_left_alone(tmp_path: Path) -> None:
+def test_what_cannot_be_replaced_is_left_alone(tmp_path: Path) -> None:
+    """What stands there by a name alone: another key's value would change with it."""
     file = tmp_path / "params.yaml"
-    file.write_text("a:\n      b: 1\n")
-    with pytest.raises(StageError, match=r"params\.yaml is laid out .*; set by hand: a\.b 1 -> 2"):
+    file.write_text(text := "base: &base {b: 1}\na: *base\n")
+    with pytest.raises(StageError, match=r"params\.yaml: set this by hand: a\.b 1 -> 2"):
         winner.write(file, {"a.b": 2})
-    assert file.read_text() == "a:\n      b: 1\n"
+    assert file.read_text() == text
