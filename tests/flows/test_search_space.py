@@ -149,6 +149,15 @@ def test_stages_make_what_is_sought_from_what_is_searched(
         Steps(paths.ROOT, load(tmp_path, **changes), "x")
 
 
+def test_what_stands_on_a_stage_that_changes_changes(tmp_path: Path) -> None:
+    curve = "data/curves/finetune/imdb/mlm-full-0.csv"
+    goal = {"file": curve, "key": "score", "direction": "maximize", "point": "best"}
+    steps = Steps(paths.ROOT, load(tmp_path, stages=["finetune@mlm-imdb-full-0"], goal=goal), "x")
+    assert steps.judged == "finetune@mlm-imdb-full-0"
+    assert "gather" in steps.constant
+    assert not {"pretrain@mlm-0", "finetune@mlm-imdb-full-0"} & set(steps.constant)
+
+
 def test_the_file_that_is_there_is_one_of_the_graph() -> None:
     """Its stage is judged, and what stands before it is made once for all trials."""
     file = paths.ROOT / "flows" / "search.yaml"
