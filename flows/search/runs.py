@@ -1,13 +1,13 @@
 """The search in MLflow: one run for the study, and nested in it one for each trial, in which its stages' runs nest.
 
-If the store fails, one warning is printed and the search goes on: its trials are worth more than their log.
+If the store fails, one warning is printed and the search goes on without it: its trials are worth more than their log.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 from mlflow.exceptions import MlflowException
@@ -32,21 +32,16 @@ class Runs:
     def __init__(self, space: Space, study: Study) -> None:
         self._space, self._study = space, study
         self._tags = lineage.origin() | {"study": space.study}
-        self._warned = False
+        self._lost = False
         self._run_id = ""
 
     def __enter__(self) -> Self:
-        with self._tolerant():
-            self._client = store.connect()
-            store.reconcile(self._client)
-            self._experiment = store.experiment(self._client, EXPERIMENT)
-            self._run_id = self._study.run = self._reopened() or self._made(self._space.study, self._tags)
+        self._run_id = self._try(self._open)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         state = "complete" if kind is None else "failed" if issubclass(kind, Exception) else "stopped"
-        best = self._study.best
-        self.end(self._run_id, state, {"best": reached(best)} if best else {})
+        self._try(lambda: self._end(self._run_id, state, self._best(), {}))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -55,27 +50,28 @@ class Runs:
 
     def trial(self, number: int, values: Mapping[str, Any]) -> TrialRun:
         """A run for a trial that begins with these values."""
-        run_id = ""
-        with self._tolerant():
-            tags = {**self._tags, "trial": str(number), MLFLOW_PARENT_RUN_ID: self._run_id}
-            run_id = self._made(f"{self._space.study} · trial {number}", tags)
-            for key, content in values.items():
-                self._client.log_param(run_id, key, content)
+        tags = {**self._tags, "trial": str(number), MLFLOW_PARENT_RUN_ID: self._run_id}
+        run_id = self._try(lambda: self._made(f"{self._space.study} · trial {number}", tags, values))
         return TrialRun(self, run_id, self._space.goal)
 
-    def end(self, run_id: str, state: str, metrics: Mapping[str, float], **tags: str) -> None:
-        """A trial, or the study, has ended."""
-        with self._tolerant():
-            for key, content in {"state": state, **tags}.items():
-                self._client.set_tag(run_id, key, content)
-            for key, number in metrics.items():
-                self._client.log_metric(run_id, key, number)
-            self._client.set_terminated(run_id, STATUS[state])
+    def end(self, run_id: str, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """A trial has ended."""
+        self._try(lambda: self._end(run_id, state, metrics, tags))
 
     def point(self, run_id: str, key: str, number: float, step: int) -> None:
         """A curve goes on."""
-        with self._tolerant():
-            self._client.log_metric(run_id, key, number, step=step)
+        self._try(lambda: self._client.log_metric(run_id, key, number, step=step))
+
+    def _best(self) -> dict[str, float]:
+        best = self._study.best
+        return {"best": reached(best)} if best else {}
+
+    def _open(self) -> str:
+        self._client = store.connect()
+        store.reconcile(self._client)
+        self._experiment = store.experiment(self._client, EXPERIMENT)
+        self._study.run = self._reopened() or self._made(self._space.study, self._tags)
+        return self._study.run
 
     def _reopened(self) -> str:
         """The run of a search that goes on; empty if there is none, or another store has it."""
@@ -88,18 +84,30 @@ class Runs:
             self._client.set_tag(run_id, key, content)
         return run_id
 
-    def _made(self, name: str, tags: Mapping[str, str]) -> str:
-        return str(self._client.create_run(self._experiment, run_name=name, tags=dict(tags)).info.run_id)
+    def _made(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any] = MappingProxyType({})) -> str:
+        run_id = str(self._client.create_run(self._experiment, run_name=name, tags=dict(tags)).info.run_id)
+        for key, content in params.items():
+            self._client.log_param(run_id, key, content)
+        return run_id
 
-    @contextmanager
-    def _tolerant(self) -> Iterator[None]:
+    def _end(self, run_id: str, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        for key, content in {"state": state, **tags}.items():
+            self._client.set_tag(run_id, key, content)
+        for key, number in metrics.items():
+            self._client.log_metric(run_id, key, number)
+        self._client.set_terminated(run_id, STATUS[state])
+
+    def _try(self, action: Callable[[], object]) -> str:
+        """Do it, unless the store has failed before: whoever asks it again may wait half a minute each time."""
+        if self._lost:
+            return ""
         try:
-            yield
+            return str(action() or "")
         except Exception as error:  # whatever a store may raise, the search goes on
-            if not self._warned:
-                reason = str(error).partition("\n")[0]
-                print(f"warning: trials may be missing in MLflow: {store.uri()}: {reason}", file=sys.stderr)
-            self._warned = True
+            self._lost = True
+            reason = str(error).partition("\n")[0]
+            print(f"warning: trials will be missing in MLflow: {store.uri()}: {reason}", file=sys.stderr)
+            return ""
 
 
 class TrialRun:
@@ -120,7 +128,7 @@ class TrialRun:
     def end(self, state: str, value: float | None = None, reason: str = "") -> None:
         """The trial has ended."""
         tags = {"error": reason} if reason else {}
-        self._runs.end(self._run_id, state, {} if value is None else {"value": value}, **tags)
+        self._runs.end(self._run_id, state, {} if value is None else {"value": value}, tags)
 
 
 def _nested(run_id: str) -> dict[str, str]:

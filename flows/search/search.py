@@ -39,10 +39,10 @@ def search(file: Path, workers: int, storage: str, environment: Mapping[str, str
     for trial in study.dead():
         leftovers.wait(trial)
         study.again(trial)
-    if not study.is_done:
+    if study.left:
         if present := settings.present:
             study.begin_with(present)
-        _run(sought, str(file), settings, study, workers, environment)
+        _run(sought, str(file), settings, study, min(workers, study.left), environment)
     print("\n".join(table.lines(study, sought)))
     if (best := study.best) is None:
         raise StageError(f"{file}: no trial was completed; what their flows said is in {FOLDER / sought.study}")

@@ -57,9 +57,18 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         self._process = lineage.origin()[PROCESS]
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        now = self._comparable(others)
         with self._turn():
-            self._study = self._open(url)
-            self._check_same(others)
+            self._study = self._opened(url)
+            if self._changed(now) and self._came_to_nothing:
+                optuna.delete_study(study_name=space.study, storage=url)
+                self._study = self._opened(url)
+            if changed := self._changed(now):
+                raise StageError(
+                    f"the study {space.study!r} was begun with other {', '.join(changed)}: its trials would not "
+                    f"compare; give it another name (`study`), or put that back"
+                )
+            self._study.set_user_attr(SPACE, now)
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -76,9 +85,9 @@ class Study:
         return chosen(complete, key=reached, default=None)
 
     @property
-    def is_done(self) -> bool:
-        """Whether there is nothing left to run."""
-        return len([trial for trial in self.trials if trial.state.is_finished()]) >= self._space.trials
+    def left(self) -> int:
+        """How many trials are not done yet, of those that were asked for."""
+        return max(0, self._space.trials - sum(trial.state.is_finished() for trial in self.trials))
 
     def dead(self) -> list[FrozenTrial]:
         """Trials whose process is gone; one that was asked for and not signed was killed in between."""
@@ -142,7 +151,7 @@ class Study:
     def run(self, run_id: str) -> None:
         self._study.set_user_attr(RUN, run_id)
 
-    def _open(self, url: str) -> optuna.Study:
+    def _opened(self, url: str) -> optuna.Study:
         options = {"connect_args": {"timeout": PATIENCE}} if url.startswith("sqlite") else {}
         try:
             return optuna.create_study(
@@ -156,17 +165,19 @@ class Study:
             reason = str(error).partition("\n")[0]
             raise StageError(f"--storage {url}: Optuna cannot use it: {reason}") from None
 
-    def _check_same(self, others: dict[str, Any]) -> None:
-        """What makes trials comparable must be as it was."""
+    def _comparable(self, others: dict[str, Any]) -> dict[str, Any]:
+        """What must stay as it is, for trials to compare."""
         now = self._space.model_dump(mode="json", exclude={"study", "trials", "pruner", "random"})
-        now["params.yaml"] = hashlib.sha256(json.dumps(others, sort_keys=True, default=str).encode()).hexdigest()
+        return now | {"params.yaml": hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()}
+
+    def _changed(self, now: dict[str, Any]) -> list[str]:
         before = self._study.user_attrs.get(SPACE, now)
-        if changed := [key for key in now if before.get(key) != now[key]]:
-            raise StageError(
-                f"the study {self._space.study!r} was begun with other {', '.join(changed)}: its trials would not "
-                f"compare; give it another name (`study`), or put that back"
-            )
-        self._study.set_user_attr(SPACE, now)
+        return [key for key in now if before.get(key) != now[key]]
+
+    @property
+    def _came_to_nothing(self) -> bool:
+        """Whether there is no trial yet that others could be compared to."""
+        return all(trial.state in (TrialState.FAIL, TrialState.WAITING) for trial in self._study.get_trials())
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -88,7 +88,7 @@ def test_a_search_that_is_interrupted_draws_what_it_would_have_drawn(
         study.again(lost)  # of a process that was killed before it had finished that
     study = opened(tmp_path)
     assert [*drawn, *run(study)] == whole
-    assert study.is_done
+    assert study.left == 0
     assert len(study.trials) == SPACE["trials"]
     assert study.best
     assert study.best.value == max(map(score, whole))
@@ -138,8 +138,13 @@ def test_a_failure_counts_and_is_never_the_best(tmp_path: Path) -> None:
     ],
 )
 def test_trials_that_would_not_compare_are_not_mixed(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    opened(tmp_path, {"epochs": 3})
-    opened(tmp_path, {"epochs": 3}, trials=50)
+    failed = opened(tmp_path, {"epochs": 2}).ask("w")
+    assert failed
+    opened(tmp_path, {"epochs": 2}).fail(failed, "too much")
+    first = opened(tmp_path, {"epochs": 3})  # nothing has come of it: it is begun anew
+    assert first.trials == []
+    assert len([*run(first, 1)]) == 1
+    assert len(opened(tmp_path, {"epochs": 3}, trials=50).trials) == 1
     with pytest.raises(StageError, match=message):
         opened(tmp_path, **{"others": {"epochs": 3}} | change)
 
