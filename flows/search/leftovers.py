@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 import psutil
 from optuna.trial import FrozenTrial
@@ -31,5 +32,5 @@ def wait(trial: FrozenTrial) -> None:
 def wait_in(workspace: Workspace) -> None:
     """Wait until nothing is at work in a workspace."""
     if workspace.root.exists():
-        with exclusive.workspace(workspace.root, print):
+        with exclusive.workspace(workspace.root, partial(print, flush=True)):
             return

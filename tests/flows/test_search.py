@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ if name == "train":
 else:
     if os.environ.get("FAIL") == str(rate):
         sys.exit("error: it cannot be done: try something else")
-    time.sleep(float(os.environ["SLOW"]))
+    if "HOLD" in os.environ:
+        wait((NOTES / os.environ["HOLD"]).exists)
     pathlib.Path("metrics.json").write_text(json.dumps({"split": "validation", "score": score}))
 note("ended", f"{rate}/{batch}")
 """
@@ -137,12 +138,25 @@ def describe(project: Project, **changes: Any) -> None:
     (project.root / "x.yaml").write_text(yaml.safe_dump(SPACE | changes, sort_keys=False))
 
 
-def start(project: Project, *options: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows", "search", "--space", "x.yaml", *options],
-        cwd=project.root, env=project.environment | environment, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(sought: Project) -> Iterator[Start]:
+    """Starts searches in the project; what is left of them after the test is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*options: str, **environment: str) -> subprocess.Popen[str]:
+        search = subprocess.Popen(
+            [sys.executable, "-m", "flows", "search", "--space", "x.yaml", *options],
+            cwd=sought.root, env=sought.environment | environment, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        started.append(search)
+        return search
+
+    yield begin
+    processes.end(*(search.pid for search in started if search.poll() is None))
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -170,11 +184,11 @@ def runs(project: Project) -> list[Run]:
     return list(client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"]))
 
 
-def test_two_trials_at_once_of_which_one_is_pruned(sought: Project, prefect_server: str) -> None:
+def test_two_trials_at_once_of_which_one_is_pruned(sought: Project, start: Start, prefect_server: str) -> None:
     """What no trial changes is made once; the winner goes into params.yaml, and its result is in the cache."""
     sought.environment["PREFECT_API_URL"] = prefect_server
     describe(sought, **PRUNED)
-    done = start(sought, "-w", "2", "--write")
+    done = start("-w", "2", "--write")
     wait_for(lambda: len(noted(sought, "begun")) == 2, done)
     wait_for(lambda: runs(sought)[1].info.status == "FINISHED", done)
     (Path(sought.environment["NOTES"]) / "go").touch()
@@ -205,18 +219,21 @@ def test_two_trials_at_once_of_which_one_is_pruned(sought: Project, prefect_serv
     assert len(noted(sought, "begun")) == 2
 
 
-def test_a_search_that_is_stopped_goes_on_with_what_is_left(sought: Project, prefect_server: str) -> None:
+def test_a_search_that_is_stopped_goes_on_with_what_is_left(sought: Project, start: Start, prefect_server: str) -> None:
     """Killed, what its flow was computing goes on to its end, and is found: nothing runs twice. Ctrl-C ends all."""
     sought.environment["PREFECT_API_URL"] = prefect_server
     describe(sought)
-    killed = start(sought, SLOW="3", FAIL="0.008")
+    killed = start(HOLD="go", FAIL="0.008")
     wait_for(lambda: len(noted(sought, "begun")) == 2, killed)
     killed.kill()
-    output, errors = killed.communicate()
+    output, _ = killed.communicate()
     assert "trial 0: failed (it cannot be done: try something else) in " in output
     assert [trial.state for trial in trials(sought)] == [TrialState.FAIL, TrialState.RUNNING]
 
-    interrupted = start(sought, SLOW="300")
+    interrupted = start(HOLD="never")
+    assert interrupted.stdout
+    assert "waiting until its stages have ended" in interrupted.stdout.readline()
+    (Path(sought.environment["NOTES"]) / "go").touch()
     wait_for(lambda: len(noted(sought, "begun")) == 3, interrupted)
     family = psutil.Process(interrupted.pid).children(recursive=True)
     os.killpg(interrupted.pid, signal.SIGINT)
