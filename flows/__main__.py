@@ -7,6 +7,7 @@
     python -m flows doctor                 what keeps flows from running well here, each with its mend
     python -m flows full                   everything with the parameters of flows/full.yaml, in a workspace of its own
     python -m flows refresh                new rows of sources: train on, and promote what is significantly better
+    python -m flows search                 better parameters, by trials: flows/search.yaml says of what, and for what
     python -m flows trace 72.6             from a number of the report to the runs and inputs it came from
     python -m flows ui                     MLflow's UI over all runs; numbers of reports/index.html lead into it
 
@@ -18,80 +19,57 @@ In MLflow, a run of the experiment `pipeline` stands above those of its stages; 
 `full NAME` has the parameters of flows/NAME.yaml. It runs the commit that is checked out, in
 .state/workspaces/NAME, publishes its report in reports/NAME, and goes on where it was stopped.
 `-S pretrain.budget.flops=1e13` changes a parameter for this run.
+
+`search` runs the commit that is checked out as well, each trial with other parameters, in .state/workspaces/search-*,
+and goes on where it was stopped; --write puts the best values into params.yaml.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from argparse import RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Never
 
 from flows import ENVIRONMENT, doctor, estimates, exclusive, graph, overview, refresh, resources, server, trace, ui
+from flows import arguments as command_line
 from flows.devices import Devices
 from flows.workspace import Workspace
 from stages import command
 from stages.errors import StageError
-from stages.tracking import links
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and do what it says."""
-    parser = command.parser("flows", __doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="plan|run|full|refresh|trace|ui|doctor")
-    plan = commands.add_parser("plan", help="say what is out of date and why")
-    run = commands.add_parser("run", help="reproduce what is out of date")
-    for command_parser in (plan, run):
-        command_parser.add_argument("targets", nargs="*", help="stages, as in dvc.yaml; default: all")
-    run.add_argument("--pool", metavar="NAME", help="a Prefect work pool whose workers make what can be made elsewhere")
-    full = commands.add_parser("full", help="reproduce flows/<name>.yaml in a workspace of its own, and publish")
-    full.add_argument("name", nargs="?", default="full", help="of the file in flows/; default: full")
-    refreshing = commands.add_parser(
-        "refresh",
-        help="go on with new rows of sources, and promote what is better",
-        description=refresh.__doc__,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    for command_parser in (full, refreshing):
-        command_parser.add_argument(
-            "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as in dvc exp run"
-        )
-    tracing = commands.add_parser(
-        "trace",
-        help="lead a number, a cell of the results, a stage or a run back to its inputs",
-        description=trace.__doc__,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    tracing.add_argument("words", nargs="+", help="a number, columns of reports/results.csv, a stage, or a run's id")
-    tracing.add_argument("--report", default="", metavar="NAME", help="of reports/NAME; default: of this project")
-    tracing.set_defaults(workers=1)
-    browse = commands.add_parser("ui", help="open MLflow's UI, where numbers of the report lead to their runs")
-    browse.add_argument("--port", type=int, default=links.PORT, help="default: %(default)s")
-    browse.set_defaults(workers=1)
-    commands.add_parser("doctor", help="say what is wrong with this machine and project").set_defaults(workers=1)
-    for command_parser in (plan, run, full, refreshing):
-        command_parser.add_argument("-w", "--workers", type=int, default=2, help="stages at a time; default: 2")
-    options = parser.parse_args(arguments)
-    if options.workers < 1:
-        raise StageError("--workers must be at least 1")
+    options = command_line.read(arguments, __doc__)
     signal.signal(signal.SIGTERM, _interrupt)
-    if options.command == "full":
-        publish(options.name, options.workers, options.set_param)
-    elif options.command == "refresh":
-        for line in refresh.refresh(options.workers, options.set_param):
-            print(line)
-    elif options.command == "doctor":
-        examine()
-    elif options.command == "trace":
-        print("\n".join(trace.trace(options.words, graph.root(), options.report)))
-    elif options.command == "ui":
-        ui.serve(graph.root(), options.port)
-    elif options.command == "plan":
-        show_plan(options.targets, options.workers)
-    else:
-        reproduce(options.targets, options.workers, options.pool)
+    match options.command:
+        case "plan":
+            show_plan(options.targets, options.workers)
+        case "run":
+            reproduce(options.targets, options.workers, options.pool)
+        case "full":
+            publish(options.name, options.workers, options.set_param)
+        case "refresh":
+            for line in refresh.refresh(options.workers, options.set_param):
+                print(line)
+        case "search":
+            look_for_better(options)
+        case "trace":
+            print("\n".join(trace.trace(options.words, graph.root(), options.report)))
+        case "ui":
+            ui.serve(graph.root(), options.port)
+        case "doctor":
+            examine()
+
+
+def look_for_better(options: Namespace) -> None:
+    """Run a search; Optuna takes a second to import."""
+    from flows.search.search import search
+
+    search(options.space, options.workers, options.storage, ENVIRONMENT, write=options.write)
 
 
 def publish(name: str, workers: int, settings: Sequence[str]) -> None:

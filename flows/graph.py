@@ -6,7 +6,7 @@ With `reproduce` and `exchange`, the only importers of dvc.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,23 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Described:
+    """A stage as `dvc.yaml` describes it.
+
+    Attributes:
+        name: as DVC addresses it.
+        needs: the stages that must have ended before.
+        params: keys of `params.yaml` that it reads.
+        outs: the files and folders that it makes, from the project's root.
+    """
+
+    name: str
+    needs: frozenset[str]
+    params: frozenset[str]
+    outs: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What to reproduce.
 
@@ -93,6 +110,28 @@ def plan(targets: Sequence[str] = ()) -> Plan:
         Stage(name, frozenset(needs[name] & stale), reasons[name], name in portable) for name in needs if name in stale
     )
     return Plan(root, stages, tuple(dict.fromkeys([*(_unsettled_order(root) or _locked_stages(root)), *needs])))
+
+
+def described(project: Path, targets: Sequence[str]) -> tuple[Described, ...]:
+    """`targets` and all that they need, up to date or not, in the order of a serial `dvc repro`.
+
+    Raises:
+        StageError: not a DVC project, an unknown target, or a broken `dvc.yaml`.
+    """
+    try:
+        with chdir(project), Repo() as repo:  # DVC names stages as they are addressed from the current directory
+            active = get_active_graph(repo.index.graph)
+            return tuple(
+                Described(
+                    step.addressing,
+                    frozenset(need.addressing for need in active.successors(step)),
+                    frozenset(key for dep in step.deps if isinstance(dep, ParamsDependency) for key in dep.params),
+                    frozenset(Path(out.fs_path).relative_to(repo.root_dir).as_posix() for out in step.outs),
+                )
+                for step in plan_repro(active, _stages(repo, targets))
+            )
+    except DvcException as error:
+        raise StageError(f"DVC: {error}") from None
 
 
 def note_order(plan: Plan) -> None:

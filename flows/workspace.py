@@ -13,16 +13,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
-from flows import commit
+from flows import commit, processes
 from stages import artifacts, params, paths
 from stages.errors import StageError
 from stages.tracking import store
 
 PARAMS, LOCK = "params.yaml", "dvc.lock"
+
+PATIENCE = 10
+"""Seconds that a flow has to end its stages; five are enough."""
+
 PUBLISHED = (
     "index.html",
     "report.md",
@@ -65,14 +69,29 @@ class Workspace:
         Raises:
             StageError: there are no such parameters, or they are wrong; or git cannot make the worktree.
         """
-        parameters, lock = self.parameters(settings), self._lock()
+        self.bring(self.parameters(settings))
+
+    def bring(self, parameters: bytes) -> None:
+        """Bring the worktree to the present commit and these parameters; what it has made stays.
+
+        Raises:
+            StageError: git cannot make the worktree.
+        """
+        lock = self._lock()
         commit.check_out(paths.ROOT, self.root, commit.git(paths.ROOT, "rev-parse", "HEAD"))
         (self.root / LOCK).unlink(missing_ok=True)  # that of the commit belongs to other parameters
-        for name, content in ((PARAMS, parameters), (LOCK, lock)):
-            if content:
-                with artifacts.atomic_file(self.root / name) as temporary:
-                    temporary.write_bytes(content)
+        if lock:
+            self._write(LOCK, lock)
+        self.set(parameters)
         self._share_cache()
+
+    def set(self, parameters: bytes) -> None:
+        """Give the worktree other parameters."""
+        self._write(PARAMS, parameters)
+
+    def _write(self, name: str, content: bytes) -> None:
+        with artifacts.atomic_file(self.root / name) as temporary:
+            temporary.write_bytes(content)
 
     def parameters(self, settings: Sequence[str] = ()) -> bytes:
         """The file's content, checked."""
@@ -97,16 +116,41 @@ class Workspace:
         with artifacts.atomic_file(self.root / ".dvc" / "config.local") as temporary:
             temporary.write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
 
-    def run(self, workers: int, environment: dict[str, str]) -> None:
-        """Reproduce everything in the worktree, ``workers`` stages at a time.
+    def run(self, workers: int, environment: dict[str, str], targets: Sequence[str] = ()) -> None:
+        """Reproduce `targets`, or everything, in the worktree, ``workers`` stages at a time.
 
         Raises:
             StageError: a stage failed.
         """
-        command = [sys.executable, "-m", "flows", "run", "--workers", str(workers)]
-        variables = {"MLFLOW_TRACKING_URI": store.uri(), **environment}
-        if subprocess.run(command, cwd=self.root, env=variables, check=False).returncode:
+        flow = self.start(workers, environment, targets)
+        try:
+            flow.wait()
+        finally:
+            end(flow)
+        if flow.returncode:
             raise StageError(f"{self.name}: the flow failed; the stages' logs are in {self.root / '.state' / 'logs'}")
+
+    def start(
+        self,
+        workers: int,
+        environment: dict[str, str],
+        targets: Sequence[str] = (),
+        output: IO[bytes] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start a flow for that, in a session of its own: Ctrl-C does not reach it, and who starts it has to `end` it.
+
+        Args:
+            output: where it prints to; where this process does by default.
+        """
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows", "run", *targets, "--workers", str(workers)],
+            cwd=self.root,
+            env={"MLFLOW_TRACKING_URI": store.uri(), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            start_new_session=True,
+        )
 
     def publish(self) -> None:
         """Put the report, the parameters and the lock file of the worktree into ``reports/<name>``."""
@@ -119,6 +163,17 @@ class Workspace:
                     shutil.copyfile(made, temporary / name)
             for name in (PARAMS, LOCK):
                 shutil.copyfile(self.root / name, temporary / name)
+
+
+def end(flow: subprocess.Popen[bytes]) -> None:
+    """End a flow and all that it runs. By SIGTERM: what a shell has put in the background may ignore SIGINT."""
+    if flow.poll() is None:
+        flow.terminate()
+        try:
+            flow.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            processes.end(flow.pid)
+            flow.wait()
 
 
 def _setting(text: str) -> dict[str, Any]:

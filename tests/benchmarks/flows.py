@@ -1,10 +1,13 @@
 """What a flow adds to each stage: hundreds of stages that do nothing, by the flow and, some of them, by `dvc repro`.
 
-    python -m tests.benchmarks.flows                 500 stages, two at a time
+    python -m tests.benchmarks.flows                                 500 stages, two at a time
     python -m tests.benchmarks.flows --stages 100
+    python -m tests.benchmarks.flows --graph                         what a flow saves of the default graph, in hours
+    python -m tests.benchmarks.flows --graph --flops 1e12 --turns 1  with less pre-training, once
 
 A stage's overhead is the wall time of the whole flow, its start with a Prefect server of its own included, times the
-stages at a time, by stages: an upper bound, for the commands themselves are in it.
+stages at a time, by stages: an upper bound, for the commands themselves are in it. With ``--graph`` the whole graph is
+run by both (`tests.benchmarks.default_graph`), and reports/benchmarks/flows.csv is written.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from pathlib import Path
 import yaml
 
 from stages import command, paths
+from tests.benchmarks import default_graph
 
 WORKERS = 2
 SERIAL = 20
@@ -30,8 +34,14 @@ SERIAL = 20
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both and print a table."""
     parser = command.parser("tests.benchmarks.flows", __doc__)
-    parser.add_argument("--stages", type=int, default=500)
+    parser.add_argument("--stages", type=int, default=500, help="that do nothing; default: 500")
+    parser.add_argument("--graph", action="store_true", help="measure the default graph instead")
+    parser.add_argument("--flops", type=float, help="of each pre-training in it, instead of those of params.yaml")
+    parser.add_argument("--turns", type=int, default=3, help="of both in it; default: 3")
     options = parser.parse_args(arguments)
+    if options.graph:
+        print(default_graph.measure(options.turns, options.flops).read_text(encoding="utf-8"), end="")
+        return
     with tempfile.TemporaryDirectory() as folder:
         flow = measure(Path(folder) / "flow", options.stages, "flows", "run", "--workers", str(WORKERS))
         serial = measure(Path(folder) / "serial", SERIAL, "dvc", "repro")

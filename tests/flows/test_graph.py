@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -36,6 +37,18 @@ def test_what_changed_is_planned_with_all_that_stands_on_it(project: Project) ->
     (project.root / "params.yaml").write_text("size: 2\n")
     assert sorted(names(graph.plan())) == ["each@a", "each@b", "join", "left", "right", "top"]
     assert names(graph.plan(["left"])) == ["top", "left"]
+
+
+def test_a_graph_is_described_from_wherever_one_stands(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was never run as well, with the names that its own folder gives it."""
+    monkeypatch.chdir(tmp_path)
+    top, left = graph.described(project.root, ["left"])
+    assert (top.name, top.needs, top.params, top.outs) == ("top", frozenset(), {"size"}, {"top"})
+    assert (left.name, left.needs, left.params, left.outs) == ("left", {"top"}, frozenset(), {"left"})
+    with pytest.raises(StageError, match="nowhere"):
+        graph.described(project.root, ["nowhere"])
 
 
 def test_every_reason_is_named(project: Project) -> None:
