@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser
 
@@ -25,9 +26,13 @@ from stages.errors import StageError
 from stages.tracking import links, store
 from tests import browser
 
-WIDTH, HEIGHT = 1280, 800
+Scheme = Literal["light", "dark"]
+WIDTH, HEIGHT = 1440, 900
 PATIENCE = 60
 """Seconds that a server has to answer, and a page to draw."""
+
+SETTLING = 4000
+"""Milliseconds that a page has for what is drawn after what was waited for."""
 
 
 def main(arguments: Sequence[str] | None) -> None:
@@ -42,13 +47,14 @@ def main(arguments: Sequence[str] | None) -> None:
     folder = paths.REPORTS / "screenshots"
     folder.mkdir(exist_ok=True)
     with browser.launched(executable) as launched, served() as address:
-        for scheme in ("light", "dark"):
+        schemes: tuple[Scheme, ...] = ("light", "dark")
+        for scheme in schemes:
             take(launched, page.as_uri(), ".chart .main-svg", folder / f"report-{scheme}.png", scheme)
         every = links.runs(list(experiments.values()))
         take(launched, f"{address}#/experiments", "text=pretrain", folder / "mlflow-experiments.png")
         take(launched, f"{address}{every}", ".ag-row", folder / "mlflow-runs.png")
         curves = links.runs([experiments["pretrain"]], charts=True)
-        take(launched, f"{address}{curves}", ".js-plotly-plot", folder / "mlflow-curves.png")
+        take(launched, f"{address}{curves}", ".js-plotly-plot", folder / "mlflow-curves.png", charts="gigaflops/loss")
 
 
 def logged() -> dict[str, str]:
@@ -95,15 +101,23 @@ def _wait(address: str, server: subprocess.Popen[bytes]) -> None:
     raise StageError("MLflow's UI does not answer: try `make ui`")
 
 
-def take(browser: Browser, address: str, wanted: str, target: Path, scheme: str = "light") -> None:
-    """The upper part of a page, once what is wanted of it is there and nothing moves any more."""
+def take(browser: Browser, address: str, wanted: str, target: Path, scheme: Scheme = "light", charts: str = "") -> None:
+    """The upper part of a page, once what is wanted of it is there and nothing moves any more.
+
+    Args:
+        charts: which of MLflow's charts are shown, by a part of their names.
+    """
     context = browser.new_context(
         viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme, reduced_motion="reduce"
     )
     page = context.new_page()
     page.goto(address)
     page.locator(wanted).first.wait_for(timeout=1000 * PATIENCE)
-    page.wait_for_load_state("networkidle")
+    for close in page.get_by_role("button", name="Close", exact=True).all():
+        close.click()  # MLflow's assistant
+    if charts:
+        page.get_by_placeholder("Search metric charts").fill(charts)
+    page.wait_for_timeout(SETTLING)  # MLflow's pages ask their server again and again: its network is never idle
     page.screenshot(path=target, animations="disabled")
     context.close()
     print(f"{target.relative_to(paths.ROOT)}  {target.stat().st_size / 1024:.0f} kB")

@@ -41,6 +41,8 @@ with tracking.run(
     for step in range(POINTS):
         run.log({"loss": 1 / (step + 1), "nan": float("nan")}, step=step)
     time.sleep(0.002)
+    for step in (1, 2):
+        run.log({"validation.loss": 9 - step, "validation.flops": 3e12 * step, "tokens": 10}, step=step)
     run.summary({"loss": 0.0, "validation.loss": 4.0})
     model.mkdir(exist_ok=True)
     (model / "weights").write_bytes(data.read_bytes())
@@ -137,6 +139,13 @@ def test_curves_are_stored_in_full(ended: dict[str, Ended], client: MlflowClient
         assert {point.step: point.value for point in curve if point.value} == {
             step: 1 / (step + 1) for step in range(POINTS)
         }
+
+
+def test_what_is_held_out_is_drawn_over_flops_as_well(ended: dict[str, Ended], client: MlflowClient) -> None:
+    curve = client.get_metric_history(ended["finished"].run.info.run_id, "over gigaflops/loss")
+    assert [(point.step, point.value) for point in curve] == [(3000, 8), (6000, 7)]
+    over = {name for name in ended["finished"].run.data.metrics if name.startswith("over gigaflops/")}
+    assert over == {"over gigaflops/loss"}
 
 
 def test_a_summary_is_the_last_value(ended: dict[str, Ended]) -> None:

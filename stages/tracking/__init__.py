@@ -31,6 +31,9 @@ from stages.tracking import environment, lineage, nesting, service, spool
 PATIENCE = 60
 """Seconds that a finished stage waits until its run is recorded before it leaves the recorder to it."""
 
+HELD_OUT, FLOPS, OVER_FLOPS, GIGA = "validation.", "validation.flops", "over gigaflops/", 1e9
+"""Names of metrics: what they begin with on held-out data, the cost so far, and the curves over it, in its unit."""
+
 POLL, LOOK_AFTER = 0.02, 1.0
 """Seconds between two looks whether the run is recorded, and whether there still is a recorder."""
 
@@ -52,10 +55,18 @@ class Run:
             self._warn(str(error))
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Add one point to each metric's curve. Costs microseconds; call it as often as you like."""
+        """Add one point to each metric's curve. Costs microseconds; call it as often as you like.
+
+        What is said of validation with its FLOPs goes into a second curve over these, for MLflow draws all runs over
+        one axis, and that is of steps.
+        """
         self._last_step = max(self._last_step, step)
         values = {key: float(value) for key, value in metrics.items()}
         self._send("metrics", values=values, step=step)
+        if FLOPS in values:
+            told = [key for key in values if key.startswith(HELD_OUT) and key != FLOPS]
+            over = {OVER_FLOPS + key.removeprefix(HELD_OUT): values[key] for key in told}
+            self._send("metrics", values=over, step=round(values[FLOPS] / GIGA))
 
     def summary(self, metrics: Mapping[str, float]) -> None:
         """Record final values; in a curve of the same name they are its last point."""
