@@ -31,6 +31,9 @@ from stages import artifacts
 
 HEADER = "schema: '2.0'\nstages:\n"
 
+ANCHOR = re.compile(r"(?P<before>(?::|-) )(?P<mark>[&*])(?P<name>id\d{3,})(?=\s)")
+"""An anchor or an alias, where a value begins; a text that begins so is quoted."""
+
 KILLED = re.compile(r"exited with (-9|-15|137|143)$")
 """A command that SIGKILL or SIGTERM has ended: the signal's number, or what the shell makes of it."""
 
@@ -100,11 +103,29 @@ def record(stage: PipelineStage) -> None:
     entry = dumps_yaml({"stages": to_lockfile(stage)}).removeprefix("stages:\n")
     name = entry[: entry.index("\n") + 1]
     old = re.search(rf"^{re.escape(name)}(?:(?:   .*)?\n)*", text, re.MULTILINE)
-    written = text[: old.start()] + entry + text[old.end() :] if old else text + entry
+    written = numbered(text[: old.start()] + entry + text[old.end() :] if old else text + entry)
     if written != text:
         with artifacts.atomic_file(path) as temporary:
             temporary.write_text(written, encoding="utf-8")
         stage.repo.scm_context.track_file(lockfile.relpath)
+
+
+def numbered(text: str) -> str:
+    """A lock file's anchors, which are each entry's own, named as DVC does when it writes all entries at once.
+
+    YAML writes values that an entry holds twice, as parameters that params.yaml repeats by an alias, once. Names count
+    in the order in which values are repeated for the first time.
+    """
+    found = list(ANCHOR.finditer(text))
+    places, latest = dict[int, int](), dict[str, int]()  # of each name the place of the anchor that it means
+    for place, one in enumerate(found):
+        if one["mark"] == "&":
+            latest[one["name"]] = place
+        places[place] = latest.get(one["name"], place)
+    repeated = dict.fromkeys(places[place] for place, one in enumerate(found) if one["mark"] == "*")
+    names = {place: f"id{number:03d}" for number, place in enumerate(repeated, start=1)}
+    rest = iter(names.get(places[place], one["name"]) for place, one in enumerate(found))
+    return ANCHOR.sub(lambda one: f"{one['before']}{one['mark']}{next(rest)}", text)
 
 
 class Command:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from flows import trace
 from stages import paths
 from stages.errors import StageError
-from stages.tracking import links, nesting, service, spool, store
+from stages.tracking import links, nesting, service, spool, store, views
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -64,6 +64,7 @@ def addresses(client: MlflowClient) -> Iterator[tuple[str, str]]:
     found = client.search_experiments(filter_string="name != 'Default'", order_by=["name"])
     yield "everything", links.runs([item.experiment_id for item in found])
     for item in found:
+        views.give(client, item.experiment_id, item.name)  # that of this version, whichever made the experiment
         yield item.name, links.runs([item.experiment_id], charts=item.name != nesting.KIND)
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
+from stages.tracking import views
+
 PORT = 5000
 """Of the UI on this machine, unless it is given another."""
 
@@ -30,5 +32,6 @@ def runs(experiments: Sequence[str], wanted: str = "", charts: bool = False) -> 
     """The list of those runs of one or several experiments that the filter `wanted` lets through."""
     query = TRAINING | (CHARTS if charts else {}) | ({"searchFilter": wanted} if wanted else {})
     if len(experiments) == 1:
+        query |= {} if wanted else {"viewStateShareKey": views.NAME}  # which a filter would rule out
         return f"#/experiments/{experiments[0]}/runs?{urlencode(query)}"
     return f"#/compare-experiments/s?{urlencode({'experiments': json.dumps(list(experiments))} | query)}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages import paths
-from stages.tracking import lineage
+from stages.tracking import lineage, views
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,7 +65,9 @@ def experiment(client: MlflowClient, name: str) -> str:
     if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)
     try:
-        return str(client.create_experiment(name, artifact_location=location))
+        made = str(client.create_experiment(name, artifact_location=location))
+        views.give(client, made, name)
+        return made
     except MlflowException:
         if found := client.get_experiment_by_name(name):
             return str(found.experiment_id)

@@ -13,7 +13,7 @@ from stages import paths
 from stages.params import Params
 from stages.report import inputs
 from stages.report.build import build
-from stages.tracking import links
+from stages.tracking import links, views
 from tests import browser as browsers
 from tests.flows.conftest import Project
 from tests.flows.test_ui import Served, served  # noqa: F401
@@ -64,4 +64,14 @@ def test_a_click_on_a_number_lists_its_runs_and_their_curves_draw(
     assert listed.get_by_text("earlier", exact=False).count() == 0
     listed.goto(listed.url + "&compareRunsMode=CHART")
     listed.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+    tuned = client.create_experiment("finetune")
+    views.give(client, tuned, "finetune")
+    run = client.create_run(tuned, tags={"objective": "clm", "seed": "0"})
+    client.log_metric(run.info.run_id, "test.score", 0.7251)
+    listed.goto(f"{links.address(served.port)}{links.runs([tuned])}")
+    listed.get_by_text("0.7251").first.wait_for(timeout=60_000)
+    shown = " ".join(listed.locator(".ag-header-cell").all_inner_texts())
+    assert "objective" in shown
+    assert "test.score" in shown
+    assert "Dataset" not in shown
     assert errors == []
