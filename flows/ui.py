@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING
 from flows import trace
 from stages import paths
 from stages.errors import StageError
-from stages.tracking import links, nesting, service, spool, store, views
+from stages.tracking import links, service, spool, store, views
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from starlette.requests import Request
     from starlette.responses import Response
 
-HOST = "127.0.0.1"
+HOST, CURVES = "127.0.0.1", "pretrain"
+"""Where it is served, and the experiment that is looked at for its curves."""
 
 STORES = ("_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_REGISTRY_STORE")
 SETTINGS = {
@@ -65,7 +66,7 @@ def addresses(client: MlflowClient) -> Iterator[tuple[str, str]]:
     yield "everything", links.runs([item.experiment_id for item in found])
     for item in found:
         views.give(client, item.experiment_id, item.name)  # that of this version, whichever made the experiment
-        yield item.name, links.runs([item.experiment_id], charts=item.name != nesting.KIND)
+        yield item.name, links.runs([item.experiment_id], charts=item.name == CURVES)
 
 
 def _listen(root: Path, port: int) -> None:

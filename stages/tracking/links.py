@@ -32,6 +32,6 @@ def runs(experiments: Sequence[str], wanted: str = "", charts: bool = False) -> 
     """The list of those runs of one or several experiments that the filter `wanted` lets through."""
     query = TRAINING | (CHARTS if charts else {}) | ({"searchFilter": wanted} if wanted else {})
     if len(experiments) == 1:
-        query |= {} if wanted else {"viewStateShareKey": views.NAME}  # which a filter would rule out
+        query |= {} if wanted or charts else {"viewStateShareKey": views.NAME}  # which a filter would rule out
         return f"#/experiments/{experiments[0]}/runs?{urlencode(query)}"
     return f"#/compare-experiments/s?{urlencode({'experiments': json.dumps(list(experiments))} | query)}"
