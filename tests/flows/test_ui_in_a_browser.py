@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 
 import pytest
 from mlflow import MlflowClient
@@ -14,21 +13,11 @@ from stages.params import Params
 from stages.report import inputs
 from stages.report.build import build
 from stages.tracking import links, views
-from tests import browser as browsers
 from tests.flows.conftest import Project
 from tests.flows.test_ui import Served, served  # noqa: F401
 from tests.report.conftest import measured, settings  # noqa: F401
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """The machine's own Chromium."""
-    if (found := browsers.found()) is None:
-        pytest.skip("no Chromium here: name one in the environment as CHROMIUM")
-    with browsers.launched(found) as launched:
-        yield launched
 
 
 def watch(page: Page) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from html import unescape
 from statistics import mean
 
@@ -15,7 +14,6 @@ from stages import paths
 from stages.params import Params
 from stages.report import inputs
 from stages.report.build import build
-from tests import browser as browsers
 
 WIDTHS = (390, 1280, 1920)
 
@@ -73,15 +71,6 @@ def test_numbers_say_where_they_come_from(settings: Params) -> None:
     for named, shown in means.items():
         assert re.sub("<.*?>|†", "", shown).partition(" ")[0] == f"{100 * mean(cells[named]):.1f}"
     assert "trace:" not in (paths.REPORTS / "report.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The machine's own Chromium."""
-    if (found := browsers.found()) is None:
-        pytest.skip("no Chromium here: name one in the environment as CHROMIUM")
-    with browsers.launched(found) as launched:
-        yield launched
 
 
 def opened(browser: Browser, settings: Params, width: int, scheme: str = "light") -> tuple[Page, list[str]]:
