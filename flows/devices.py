@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.training import launch
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -36,8 +38,8 @@ class Lease:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which a stage sees its own GPUs and no others."""
-        return {VISIBLE: ",".join(self.gpus)}
+        """The variables by which a stage sees its own GPUs and no others, and is a process on each."""
+        return {VISIBLE: ",".join(self.gpus), launch.PROCESSES: str(max(1, len(self.gpus)))}
 
 
 NOTHING = Lease((), (), ())

@@ -137,14 +137,17 @@ def tracking(_: Path) -> Iterator[Finding]:
 
 
 def machine(root: Path) -> Iterator[Finding]:
-    """GPUs that are there and that nothing asks for, or the other way round."""
+    """GPUs that are there and that nothing asks for, or fewer than something asks for."""
     found = Devices.found(workers=1)
     try:
-        wanted = any(needs.gpus for needs in resources.load(root).values())
+        wanted = max((needs.gpus for needs in resources.load(root).values()), default=0)
     except StageError:
         return
     if found.gpus and not wanted:
         yield Finding("devices", f"{found.gpus} GPUs, and no stage asks for one", "resources in params.yaml: gpus: 1")
+    if wanted > max(1, found.gpus):
+        problem = f"a stage asks for {wanted} GPUs, and would train on {found.gpus}, which gives other numbers"
+        yield Finding("devices", problem, f"a machine with {wanted}, or fewer in params.yaml: resources")
     if found.gpus and not shutil.which("nvidia-smi"):
         yield Finding("devices", "CUDA_VISIBLE_DEVICES is set where there is no driver", "unset CUDA_VISIBLE_DEVICES")
 

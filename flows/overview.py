@@ -63,4 +63,6 @@ def rehearse(
 def _device(name: str, patterns: Patterns, devices: Devices) -> str:
     needs = resources.of(name, patterns)
     cores = min(needs.cpus, devices.cores)
-    return "1 GPU" if min(needs.gpus, devices.gpus) else f"{cores} core{'s' * (cores > 1)}"
+    if gpus := min(needs.gpus, devices.gpus):
+        return f"{gpus} GPU{'s' * (gpus > 1)}"
+    return f"{cores} core{'s' * (cores > 1)}"

@@ -460,21 +460,14 @@ class Evaluate(Section):
 class Resources(Section):
     """What a stage is given while it runs: of no stage's own parameters, for it changes nothing that is made.
 
-    ``gpus`` asks for nothing where there is none, and ``cpus`` for all where there are fewer. A stage that takes more
-    than ``memory`` (``4GB``) or ``minutes`` is ended.
+    ``gpus`` and ``cpus`` ask for all where there are fewer. Pre-training and fine-tuning are as many processes as they
+    have GPUs. A stage that takes more than ``memory`` (``4GB``) or ``minutes`` is ended.
     """
 
     gpus: Annotated[int, Field(ge=0)] = 0
     cpus: Annotated[int, Field(ge=1)] = 1
     memory: Annotated[ByteSize, Field(gt=0)] | None = None
     minutes: Annotated[float, Field(gt=0)] | None = None
-
-    @field_validator("gpus")
-    @classmethod
-    def _is_one_process(cls, gpus: int) -> int:
-        if gpus > 1:
-            raise ValueError("a stage computes in one process, on one GPU: let several stages run at a time instead")
-        return gpus
 
 
 class Params(Section):

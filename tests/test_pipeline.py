@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -159,13 +161,36 @@ def test_runs_are_logged_with_their_lineage(serial: Path) -> None:
     assert int(trained[0][2]) >= 10
 
 
-def test_the_flow_ends_as_dvc_repro_does(serial: Path, tmp_path: Path) -> None:
-    """From nothing, two stages at a time: the same `dvc.lock`, byte for byte, and the same report."""
-    parallel = workspace(tmp_path / "parallel")
-    run(parallel, sys.executable, "-m", "flows", "run", "--workers", "2")
+@pytest.fixture(scope="module")
+def parallel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which a flow has run, two stages at a time."""
+    folder = workspace(tmp_path_factory.mktemp("pipeline") / "parallel")
+    run(folder, sys.executable, "-m", "flows", "run", "--workers", "2")
+    return folder
+
+
+def test_the_flow_ends_as_dvc_repro_does(serial: Path, parallel: Path) -> None:
+    """From nothing: the same `dvc.lock`, byte for byte, and the same report."""
     for name in ("dvc.lock", "reports/results.csv", "reports/report.md"):
         assert (parallel / name).read_bytes() == (serial / name).read_bytes(), name
     assert "up to date" in run(parallel, "dvc", "status")
+
+
+def test_a_stage_is_a_process_on_each_of_its_gpus(parallel: Path) -> None:
+    """Pretended ones: two processes train together, and are recorded as one run; the lock file is as good as any."""
+    settings = yaml.safe_load((parallel / "params.yaml").read_text(encoding="utf-8"))
+    settings["resources"] = {"pretrain@*": {"gpus": 2}, "finetune@*": {"gpus": 2}}
+    settings["pretrain"]["learning_rate"] = 0.004
+    (parallel / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    wanted = "finetune@mlm-rotten_tomatoes-full-0"
+    flow = (sys.executable, "-m", "flows", "run", wanted)
+    run(parallel, "env", "CUDA_VISIBLE_DEVICES=0,1", *flow)
+    query = "SELECT key, value FROM tags WHERE key = 'device.processes' ORDER BY value"
+    with closing(sqlite3.connect(parallel / ".state" / "mlflow.db")) as database:
+        told = [value for _, value in database.execute(query)]
+    assert told.count("2") == len(("pretrain", "finetune"))
+    assert not [file for file in (parallel / ".state").glob("checkpoints/**/*") if file.is_file()]
+    run(parallel, "dvc", "status", "--quiet", "pretrain@mlm-0", wanted)
 
 
 def test_new_rows_are_gone_on_with(serial: Path, tmp_path: Path) -> None:

@@ -7,18 +7,21 @@ tokenizer than models/tokenizer; writes the model to models/finetuned/<task>/<ob
 that trains part of the weights that part, its test predictions under data/predictions/finetuned and its validation
 curve under data/curves/finetune. Where the method does not fit what the objective makes, a file in their place says
 why. What it took in seconds and in memory is logged alone: no two runs are alike in that.
-A run that was killed goes on where it was.
+A run that was killed goes on where it was. NPROC_PER_NODE=2 shares each batch between two processes, each on a GPU of
+its own (`stages.training.launch`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stages import command, params, paths, tracking
 from stages.finetune.cell import Cell
 from stages.params import Params
+from stages.training import launch
 
 if TYPE_CHECKING:
     from stages.finetune.methods.base import Tuned
@@ -32,6 +35,9 @@ def main(argv: Sequence[str] | None) -> None:
     parser.add_argument("--method", required=True, help="a name in params.yaml: finetune.methods")
     parser.add_argument("--seed", required=True, type=int, help="seeds the choice and order of examples")
     cell, settings = Cell(**vars(parser.parse_args(argv))), params.load()
+    if launch.follows():
+        _follow(settings, cell)
+        return
     with tracking.run(
         kind="finetune",
         name=f"finetune · {cell.task} · {cell.objective} · {cell.method} · seed {cell.seed}",
@@ -74,6 +80,16 @@ def _fit(settings: Params, cell: Cell, run: tracking.Run) -> None:
     run.summary({**figures, **cost, "trainable_parameters": tuned.trainable_parameters})
 
 
+def _follow(settings: Params, cell: Cell) -> None:
+    """Train with the process that reports and writes."""
+    from stages.finetune.inapplicable import Inapplicable
+    from stages.finetune.run import checkpoint_of, finetune
+    from stages.training.observer import Unwatched
+
+    with suppress(Inapplicable):
+        finetune(settings, *cell, checkpoint_of(settings, *cell), Unwatched())
+
+
 def _score(settings: Params, cell: Cell, tuned: Tuned) -> dict[str, float]:
     """The figures of what was written, and its answers."""
     from stages.finetune import files
@@ -97,4 +113,4 @@ def _score(settings: Params, cell: Cell, tuned: Tuned) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(launch.in_processes(main, "stages.finetune"))

@@ -14,7 +14,7 @@ from stages.finetune.examples import Examples
 from stages.finetune.predict import scores
 from stages.model.dropout import Dropout
 from stages.model.tunable import Tunable
-from stages.training import randomness
+from stages.training import distributed, randomness
 from stages.training.loss import Loss, Term
 
 if TYPE_CHECKING:  # methods import this module
@@ -50,20 +50,20 @@ class Finetuning:
         self.steps_per_epoch = len(self._order)
 
     def loss(self, step: int) -> Loss:
-        """That of the step's batch; all its parts but the last one have left their gradients behind."""
-        places = self._places(step)
-        weight = self._job.train.weight(places)
-        generator = randomness.torch_generator(self._job.seed, "finetune-dropout", step)
-        dropout, tokens = Dropout(self._regime.dropout, generator), 0
+        """That of this process's share of a batch; all its parts but the last one have left their gradients behind."""
+        whole = self._places(step)
+        places, counts = distributed.share(whole), not distributed.is_spare(whole)
+        weight = distributed.average(counts * self._job.train.weight(places))
+        generator = randomness.torch_generator(self._job.seed, "finetune-dropout", distributed.position(step))
+        dropout = Dropout(self._regime.dropout, generator)
         done: Tensor | float = 0.0
         *before, last = np.array_split(places, min(self._regime.parts, len(places)))
         for part in before:
-            total, read = self._total(part, dropout)
+            total = counts * self._total(part, dropout)
             (total / weight).backward()
-            done, tokens = done + total.detach(), tokens + read
-        total, read = self._total(last, dropout)
-        terms = {"loss": Term(total + done, weight), **self._regime.penalties()}
-        return Loss(terms, tokens + read)
+            done = done + total.detach()
+        terms = {"loss": Term(counts * self._total(last, dropout) + done, weight), **self._regime.penalties()}
+        return Loss(terms, int(self._job.train.lengths[whole].sum()))
 
     def _places(self, step: int) -> NDArray[np.int64]:
         epoch, place = divmod(step, self.steps_per_epoch)
@@ -74,12 +74,11 @@ class Finetuning:
     def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
         return self._job.train.shuffled(self._regime.batch_size, self._job.seed, epoch)
 
-    def _total(self, places: NDArray[np.int64], dropout: Dropout) -> tuple[Tensor, int]:
-        """The summed loss of these examples, and how many tokens they have."""
+    def _total(self, places: NDArray[np.int64], dropout: Dropout) -> Tensor:
+        """The summed loss of these examples."""
         batch = self._job.train.batch(places)
         smoothing = self._regime.label_smoothing
-        total = self._job.family.total(self.model, batch, self._job.dtype, dropout, smoothing)
-        return total, int(batch.attention_mask.sum())
+        return self._job.family.total(self.model, batch, self._job.dtype, dropout, smoothing)
 
     def evaluate(self) -> dict[str, float]:
         """The task's metrics on the validation examples."""

@@ -4,7 +4,8 @@
 
 Reads models/tokenizer, data/packed and data/gathered/<objective>; writes models/pretrained/<objective>-<seed>, its
 learning curve under data/curves/pretrain and its metrics under data/metrics/pretrain. A run that was killed goes on
-where it was. An entry that is a checkpoint of `checkpoints` and nothing else is taken as it is.
+where it was. An entry that is a checkpoint of `checkpoints` and nothing else is taken as it is. NPROC_PER_NODE=2 shares
+each batch between two processes, each on a GPU of its own (`stages.training.launch`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages import artifacts, command, params, paths, tracking
+from stages.params import Params
+from stages.training import launch
 
 
 def main(argv: Sequence[str] | None) -> None:
@@ -22,6 +25,9 @@ def main(argv: Sequence[str] | None) -> None:
     arguments = parser.parse_args(argv)
     name, seed = arguments.objective, arguments.seed
     settings = params.load()
+    if launch.follows():
+        _follow(settings, name, seed)
+        return
 
     target = paths.pretrained(name, seed)
     curve = paths.CURVES / "pretrain" / f"{name}-{seed}.csv"
@@ -56,5 +62,15 @@ def main(argv: Sequence[str] | None) -> None:
         run.summary(figures)
 
 
+def _follow(settings: Params, name: str, seed: int) -> None:
+    """Train with the process that reports and writes."""
+    from stages.pretrain.run import Run
+    from stages.training.observer import Unwatched
+
+    pretraining = Run(settings, name, seed)
+    if not pretraining.is_adopted:
+        pretraining.train(Unwatched())
+
+
 if __name__ == "__main__":
-    command.run(main)
+    command.run(launch.in_processes(main, "stages.pretrain"))

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from stages.errors import StageError
 from stages.model.transformer import LanguageModel
 from stages.pretrain.material import Corpus
 from stages.pretrain.objectives.base import Objective
 from stages.pretrain.sequences import Order
-from stages.training import randomness
+from stages.training import distributed, randomness
 from stages.training.loss import Loss, Term
 
 EVALUATION_BATCH = 32
@@ -45,17 +46,24 @@ class Pretraining:
         dtype: torch.dtype,
         earlier: Corpus | None = None,
     ) -> None:
-        """``earlier``: a corpus that was learnt before, and is measured on to see what is forgotten."""
+        """
+        Args:
+            earlier: a corpus that was learnt before, and is measured on to see what is forgotten.
+
+        Raises:
+            StageError: there are several processes, and what each gets of a batch is uneven or too little.
+        """
         self._earlier = earlier
         self.model, self._objective, self._corpus, self._dtype, self._seed = model, objective, corpus, dtype, seed
         self._order = Order(len(corpus.train), batching.batch_size, seed)
         self._tokens = batching.tokens
-        self._flops = objective.flops(model.config, batching.batch_size, batching.sequence_length)
+        self._flops = _flops(objective, model, batching, distributed.world_size())
 
     def loss(self, step: int) -> Loss:
-        """The objective's loss on batch ``step``."""
-        batch = self._corpus.train.take(self._order[step], randomness.torch_generator(self._seed, "batch", step))
-        generator = randomness.torch_generator(self._seed, "objective", step)
+        """The objective's loss on this process's share of batch ``step``."""
+        rows, position = distributed.share(self._order[step]), distributed.position(step)
+        batch = self._corpus.train.take(rows, randomness.torch_generator(self._seed, "batch", position))
+        generator = randomness.torch_generator(self._seed, "objective", position)
         terms = self._objective.terms(self.model, batch, generator, self._dtype)
         return Loss(terms, self._tokens, self._flops)
 
@@ -71,7 +79,7 @@ class Pretraining:
 
     def _measure(self, corpus: Corpus) -> dict[str, float]:
         totals: dict[str, float] = {}
-        counts: dict[str, int] = {}
+        counts: dict[str, float] = {}
         weights: dict[str, float] = {}
         for start in range(0, len(corpus.validation), EVALUATION_BATCH):
             for name, term in self._validate(corpus, start).items():
@@ -91,6 +99,20 @@ class Pretraining:
         batch = corpus.validation.take(indices, randomness.torch_generator(0, "validation-batch", start))
         generator = randomness.torch_generator(0, "validation", start)
         return self._objective.terms(self.model, batch, generator, self._dtype)
+
+
+def _flops(objective: Objective, model: LanguageModel, batching: Batching, processes: int) -> int:
+    """Of a step of all processes together."""
+    rows, left = divmod(batching.batch_size, processes)
+    if left:
+        raise StageError(
+            f"params.yaml: pretrain.batch_size: {processes} processes cannot share {batching.batch_size} sequences "
+            f"evenly: give a multiple of {processes}"
+        )
+    try:
+        return processes * objective.flops(model.config, rows, batching.sequence_length)
+    except StageError as error:
+        raise error if processes == 1 else StageError(f"{error}; each of {processes} processes has {rows}") from None
 
 
 def _likelihood(loss: float, bytes_per_token: float) -> dict[str, float]:

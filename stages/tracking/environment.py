@@ -21,7 +21,8 @@ def tags() -> dict[str, str]:
     """Versions and the device; the GPU only if the stage itself has looked for one."""
     found = {f"environment.{name}": metadata.version(name) for name in LIBRARIES}
     found |= {"environment.python": platform.python_version(), "environment.platform": platform.platform()}
-    return found | {"device": _processor(), "device.cores": str(_cores())}
+    processes = os.environ.get("WORLD_SIZE", "1")  # as torchrun tells those that it starts
+    return found | {"device": _processor(), "device.cores": str(_cores()), "device.processes": processes}
 
 
 def gpu() -> dict[str, str]:

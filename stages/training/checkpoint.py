@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from stages import paths
 from stages.artifacts import atomic_file
+from stages.training import distributed
 from stages.training.optimizer import Optimizers
 
 
@@ -44,7 +45,7 @@ class State:
     flops: int = 0
     seconds: float = 0.0
     window_loss: float = 0.0
-    window_count: int = 0
+    window_count: float = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_row: int = -1
@@ -60,7 +61,12 @@ class Checkpoint:
         self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
     def save(self, state: State, model: nn.Module, optimizers: Optimizers) -> None:
-        """Replace what was saved before; a kill at any moment leaves the old or the new file."""
+        """Replace what was saved before; a kill at any moment leaves the old or the new file.
+
+        All processes that train a model have the same state, and the first one saves it.
+        """
+        if distributed.rank():
+            return
         tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in state.best.items()}
         scalars: dict[str, float] = {}
@@ -99,7 +105,8 @@ class Checkpoint:
 
     def discard(self) -> None:
         """Forget the run, once its result is written."""
-        self.path.unlink(missing_ok=True)
+        if not distributed.rank():
+            self.path.unlink(missing_ok=True)
 
 
 def _under(prefix: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
 """The training loop, for pre-training and fine-tuning alike.
 
 A `Workload` says what to learn: its loss at a step, and how it is evaluated. The loop owns the rest: schedule,
-gradients, evaluation points, early stopping, checkpoints and exact resumption.
+gradients, evaluation points, early stopping, checkpoints and exact resumption; and where several processes train one
+model, each goes through it (`stages.training.distributed`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 from stages.errors import StageError
+from stages.training import distributed
 from stages.training.checkpoint import Checkpoint, State
 from stages.training.loss import Loss
 from stages.training.optimizer import Optimizers
@@ -32,7 +34,10 @@ class Workload(Protocol):
         """What is trained."""
 
     def loss(self, step: int) -> Loss:
-        """The loss of the batch that belongs to ``step``; a function of the step and the weights alone."""
+        """The loss of the batch that belongs to ``step``, or of this process's share of it.
+
+        A function of the step, the weights and the share alone.
+        """
 
     def evaluate(self) -> dict[str, float]:
         """Figures on held-out data; touches no state."""
@@ -98,10 +103,11 @@ def train(
         StageError: the loss is not finite.
     """
     state = checkpoint.load(workload.model, optimizers)
+    workload = distributed.shared(workload)
     saved, kept = time.monotonic(), state.step
     while (before := plan.progress(state.step, state.seconds)) < 1 and not _out_of_patience(plan, state):
-        loss = step(workload, optimizers, plan, state)
-        observer.step(state.step, loss.tokens, loss.value.item())
+        tokens, mean = step(workload, optimizers, plan, state)
+        observer.step(state.step, tokens, mean)
         if plan.evaluates_between(before, plan.progress(state.step, state.seconds)):
             observer.evaluated(_evaluate(workload, plan, state))
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -114,8 +120,11 @@ def train(
     return state.curve
 
 
-def step(workload: Workload, optimizers: Optimizers, plan: Plan, state: State) -> Loss:
+def step(workload: Workload, optimizers: Optimizers, plan: Plan, state: State) -> tuple[int, float]:
     """Do the step that the state is at, and count it.
+
+    Returns:
+        The tokens of its batch, and their mean loss.
 
     Raises:
         StageError: the loss is not finite.
@@ -123,19 +132,20 @@ def step(workload: Workload, optimizers: Optimizers, plan: Plan, state: State) -
     started = time.perf_counter()
     workload.model.train()
     loss = workload.loss(state.step)
-    value = loss.value
-    if not torch.isfinite(value):
-        raise StageError(f"training: the loss is {value.item()} at step {state.step}: lower the learning rate")
-    value.backward()
+    total = loss.value
+    value = distributed.average(total.item())
+    if not math.isfinite(value):
+        raise StageError(f"training: the loss is {value} at step {state.step}: lower the learning rate")
+    total.backward()
     nn.utils.clip_grad_norm_(workload.model.parameters(), plan.max_grad_norm)
     optimizers.step(SHAPES[plan.shape](plan.progress(state.step + 0.5, state.seconds), plan.warmup, plan.decay))
     state.step += 1
     state.tokens += loss.tokens
     state.flops += loss.flops
-    state.window_loss += value.item() * loss.count
+    state.window_loss += value * loss.count
     state.window_count += loss.count
-    state.seconds += time.perf_counter() - started
-    return loss
+    state.seconds = distributed.average(state.seconds + time.perf_counter() - started)
+    return loss.tokens, value
 
 
 def _evaluate(workload: Workload, plan: Plan, state: State) -> dict[str, float]:

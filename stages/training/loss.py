@@ -15,12 +15,12 @@ class Term:
 
     Attributes:
         total: summed loss, differentiable scalar.
-        count: targets it is summed over.
+        count: targets it is summed over; of several processes' shares of a batch the average of them.
         weight: what its mean counts in the whole.
     """
 
     total: Tensor
-    count: int
+    count: float
     weight: float = 1.0
 
     @property
@@ -35,7 +35,7 @@ class Loss:
 
     Attributes:
         terms: by name; the first is the one that batches of unequal size are weighted by.
-        tokens: tokens the batch took from the budget.
+        tokens: tokens the whole batch took from the budget.
         flops: floating-point operations the step took from the budget; 0 where they are not counted.
     """
 
@@ -49,6 +49,6 @@ class Loss:
         return torch.stack([term.weight * term.mean for term in self.terms.values()]).sum()
 
     @property
-    def count(self) -> int:
+    def count(self) -> float:
         """Targets of the first term."""
         return next(iter(self.terms.values())).count

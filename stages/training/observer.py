@@ -34,6 +34,16 @@ class TrackedProgress:
         self._run.log({**figures, "tokens": row["tokens"]}, step=int(row["step"]))
 
 
+class Unwatched:
+    """An `Observer` of a process that another one reports for."""
+
+    def step(self, step: int, tokens: int, loss: float) -> None:
+        """Nobody wants to know."""
+
+    def evaluated(self, row: dict[str, float]) -> None:
+        """Nobody wants to know."""
+
+
 @contextmanager
 def watching(description: str, total: int | None, run: tracking.Run) -> Iterator[TrackedProgress]:
     """Show and log the training of the block, ``total`` tokens long if that is known."""

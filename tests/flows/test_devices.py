@@ -25,7 +25,7 @@ def test_the_visible_gpus_are_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = found.take(1, 1), found.take(1, 1)
     assert first
     assert second
-    assert (first.environment, second.environment) == ({"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"})
+    assert [lease.environment["CUDA_VISIBLE_DEVICES"] for lease in (first, second)] == ["3", "5"]
     assert found.take(1, 1) is None
     found.give_back(first)
     again = found.take(1, 1)
@@ -36,7 +36,7 @@ def test_the_visible_gpus_are_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stage_without_a_gpu_sees_none(monkeypatch: pytest.MonkeyPatch) -> None:
     lease = Devices(["0", "1"], 2).take(0, 1)
     assert lease
-    assert lease.environment == {"CUDA_VISIBLE_DEVICES": ""}
+    assert lease.environment == {"CUDA_VISIBLE_DEVICES": "", "NPROC_PER_NODE": "1"}
 
 
 def test_without_gpus_the_places_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +54,7 @@ def test_several_are_taken_all_or_none() -> None:
     two = machine.take(2, 1)
     assert two
     assert two.gpus == ("0", "1")
+    assert two.environment == {"CUDA_VISIBLE_DEVICES": "0,1", "NPROC_PER_NODE": "2"}
     assert machine.take(2, 1) is None
     one = machine.take(1, 1)
     assert one

@@ -62,6 +62,10 @@ def ask_too_much(project: Project) -> None:
     (project.root / "params.yaml").write_text("resources: {'*': {gpus: 4}}\n")
 
 
+def ask_wrongly(project: Project) -> None:
+    (project.root / "params.yaml").write_text("resources: {'*': {gpus: -1}}\n")
+
+
 def hide_a_parameter(project: Project) -> None:
     (project.root / "params.yaml").write_text("model: {size: 1}\n")
 
@@ -79,7 +83,8 @@ def break_store(project: Project) -> None:
         (break_lock, "dvc: dvc.lock is not valid YAML"),
         (kill_flow, "dvc: a flow was killed before it settled dvc.lock"),
         (lose_remote, "remote: far: there is no folder"),
-        (ask_too_much, "parameters: params.yaml: resources.*: gpus: a stage computes in one process"),
+        (ask_too_much, "devices: a stage asks for 4 GPUs, and would train on 0, which gives other numbers"),
+        (ask_wrongly, "parameters: params.yaml: resources.*: gpus: "),
         (hide_a_parameter, "parameters: params.yaml: model.size\n    name it otherwise"),
         (break_store, "mlflow: "),
     ],

@@ -28,6 +28,7 @@ from stages.pretrain import masking
 from stages.pretrain.objectives.base import Objective
 from stages.pretrain.objectives.mlm import EVALUATION_PROBABILITY, restored
 from stages.pretrain.sequences import Text
+from stages.training import distributed
 from stages.training.loss import Term
 
 VIEWS = 2
@@ -76,7 +77,8 @@ class Contrastive(Objective[Text]):
         masked = masking.mask(batch.input_ids, probability, self.vocabulary, generator)
         hidden = model.model(masked.input_ids, batch.attention_mask, dtype, causal=False)[-1]
         first, second = self.views(model, batch, generator, dtype)
-        told = info_nce(first, second, self.options.temperature)
+        all_second, place = distributed.gathered(second) if model.training else (second, 0)
+        told = info_nce(first, all_second, self.options.temperature, place)
         return {
             "mlm": restored(model, hidden, masked),
             "contrastive": Term(told, len(first), weight=self.options.contrastive_weight),
@@ -111,7 +113,11 @@ class Contrastive(Objective[Text]):
         return flops.TRAINING * (restoring + views + flops.product(batch_size, width, batch_size))
 
 
-def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """Summed loss of finding each row of ``first`` (rows, width) among those of ``second``, by cosine similarity."""
+def info_nce(first: Tensor, second: Tensor, temperature: float, place: int = 0) -> Tensor:
+    """Summed loss of finding each row of ``first`` (rows, width) among those of ``second``, by cosine similarity.
+
+    ``place``: of the first one's counterpart in ``second``; the others follow it.
+    """
     similarities = F.normalize(first.float(), dim=-1) @ F.normalize(second.float(), dim=-1).t()
-    return F.cross_entropy(similarities / temperature, torch.arange(len(first), device=first.device), reduction="sum")
+    counterparts = torch.arange(place, place + len(first), device=first.device)
+    return F.cross_entropy(similarities / temperature, counterparts, reduction="sum")
