@@ -420,7 +420,7 @@ class Compress(Section):
     """Which models of each task are compressed, and how: `paths.BEST`, and objectives whose own best model is."""
 
     models: list[Name]
-    compressors: list[Name]
+    compressors: Annotated[list[Name], Field(min_length=1)]
 
     @field_validator("models")
     @classmethod

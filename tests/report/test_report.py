@@ -320,7 +320,7 @@ def test_one_seed_and_one_objective_make_a_report_without_claims(settings: Param
     text = page(chosen)
     assert "1 seed:" in text
     assert "no other objective was trained to compare it to" in text
-    assert "No compressor is listed" in text
+    assert "There are no figures of compressed models" in text
     assert " ± " not in table(text, "### `frozen`")[0]["imdb accuracy"]
 
 
