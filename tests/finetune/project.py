@@ -63,7 +63,7 @@ def make(
         pq.write_table(pa.table(columns), paths.task("asked") / f"{split}.parquet")
     made = params.parse(Params, content, "params.yaml")
     lend(made)
-    return made
+    return made.model_copy(update={"compress": made.compress.model_copy(update={"compressors": []})})
 
 
 def pretrained(architecture: str, words: Sequence[str] = ()) -> None:
