@@ -64,12 +64,16 @@ def at_work(root: Path) -> list[str]:
     return found
 
 
-def finish(project: Project) -> None:
-    """Run the flow to its end, and compare all that it leaves with a serial run."""
+def finish(project: Project, lost: int = 0) -> None:
+    """Run the flow to its end, and compare all that it leaves with a serial run.
+
+    ``lost``: how many stages may have been killed between their command's end and its record, and were made again.
+    """
     done = project.run("flows", "run", "--workers", "3")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert set(noted(project, "finished").values()) == {1}
-    assert noted(project, "finished").total() == STAGES
+    made = noted(project, "finished")
+    assert len(made) == STAGES
+    assert made.total() <= STAGES + lost
     assert not at_work(project.root)
     assert project.run("dvc", "status", "--quiet").returncode == 0
     serial = project.copy(project.root.parent / "serial")
@@ -101,7 +105,8 @@ def test_processes_of_stages_that_are_killed(chains: Project, prefect_server: st
     chains.environment["PREFECT_API_URL"] = prefect_server
     draw = random.Random(seed)
     flow = start(chains)
-    for begun in (1, 4, 7):
+    kills = (1, 4, 7)
+    for begun in kills:
         wait_for(chains, begun, flow)
         time.sleep(draw.uniform(0, 0.3))
         nursery = next(child for child in psutil.Process(flow.pid).children() if "flows.nursery" in child.cmdline())
@@ -109,7 +114,7 @@ def test_processes_of_stages_that_are_killed(chains: Project, prefect_server: st
             with suppress(psutil.NoSuchProcess):
                 draw.choice(family).kill()
     assert flow.wait(timeout=200) == 0, (chains.root / "flow.log").read_text()
-    finish(chains)
+    finish(chains, lost=len(kills))
 
 
 def test_a_prefect_server_that_is_killed(chains: Project) -> None:
