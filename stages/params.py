@@ -458,10 +458,11 @@ class Evaluate(Section):
 
 
 class Resources(Section):
-    """What a stage is given while it runs: of no stage's own parameters, for it changes nothing that is made.
+    """What a stage is given while it runs: of no stage's own parameters, so that other devices make nothing anew.
 
     ``gpus`` and ``cpus`` ask for all where there are fewer. Pre-training and fine-tuning are as many processes as they
-    have GPUs. A stage that takes more than ``memory`` (``4GB``) or ``minutes`` is ended.
+    have GPUs, and what they make belongs to that number (`stages.training.launch`). A stage that takes more than
+    ``memory`` (``4GB``) or ``minutes`` is ended.
     """
 
     gpus: Annotated[int, Field(ge=0)] = 0

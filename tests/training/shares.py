@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -23,22 +24,25 @@ from stages.pretrain.workload import Batching, Pretraining
 from stages.training import device, distributed, launch
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import train
+from stages.training.loss import Loss, Term
 from tests.finetune import made as tuned
 from tests.finetune.methods.made import OPTIONS, method
 from tests.pretrain import made
-from tests.training.toy import Silent, optimizers, plan
+from tests.training.toy import Regression, Silent, optimizers, plan
 
 ROWS, STEPS = 16, 3
 
-METHODS: dict[str, dict[str, Any]] = {
-    **{name: {} for name in OPTIONS if name != "frozen"},
-    "full": {"gradient_accumulation": 3, "label_smoothing": 0.1, "optimizer": "sgd", "batch_size": 199},
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {"batch_size": 21}) for name in OPTIONS if name != "frozen"},
+    "parts": ("full", {"batch_size": 3, "gradient_accumulation": 2, "label_smoothing": 0.1, "optimizer": "sgd"}),
+    "spare": ("full", {"batch_size": 199, "optimizer": "sgd"}),
 }
-"""With accumulation, the parts of a share leave their gradients before the last one is averaged; plain descent hears of
-gradients that are too long; and of 200 examples the second batch of 199 is a single one."""
+"""Methods on 200 examples, with shares that are unequal; whose parts leave their gradients one after the other, where
+plain descent hears of gradients that are too long; and with a second batch of one example, of which one has no share.
+"""
 
-BATCH = 21
-"""Examples: shares of them are unequal."""
+FEW = 3
+"""Rows of which one process has two, and the other one."""
 
 Result = dict[str, Tensor]
 
@@ -62,10 +66,28 @@ def pretrain(name: str, folder: Path) -> Result:
 
 def finetune(name: str, folder: Path) -> Result:
     """A method's weights and figures on the made task."""
-    fitted: Method = method(name, **{"epochs": 2, "batch_size": BATCH, **METHODS[name]})
+    kind, changes = METHODS[name]
+    fitted: Method = method(kind, **{"epochs": 2, **changes})
     result = fitted.fit(tuned.backbone("encoder"), replace(tuned.job(folder), checkpoint=Checkpoint(folder, "run", {})))
     curve = [[row["tokens"], row["train_loss"], row["score"]] for row in result.curve]
     return {**result.model.state_dict(), "curve": torch.tensor(curve, dtype=torch.float64)}
+
+
+class Divided(Regression):
+    """A few rows a step, of which each process has its share, and says no more than how many these are."""
+
+    def loss(self, step: int) -> Loss:
+        x, y = self.batch(step)
+        mine = distributed.share(np.arange(FEW))
+        return Loss({"squares": Term((self.model(x[mine]) - y[mine]).pow(2).sum(), len(mine))}, FEW)
+
+
+def divide(folder: Path) -> Result:
+    """Weights and losses of a workload whose shares have unequal numbers of targets."""
+    workload = Divided()
+    the_plan = plan(steps=STEPS, evaluations=1)
+    curve = train(workload, optimizers(workload.model), the_plan, Checkpoint(folder, "run", {}), Silent())
+    return {**workload.model.state_dict(), "curve": torch.tensor([list(row.values()) for row in curve])}
 
 
 def contrast() -> Result:
@@ -96,7 +118,7 @@ def everything(folder: Path) -> dict[str, Result]:
     """All results, with what they need in ``folder``."""
     found = {name: pretrain(name, folder / "pretrain" / name) for name in trained()}
     found |= {name: finetune(name, folder / "finetune" / name) for name in METHODS}
-    return {**found, "contrast": contrast(), "collective": collective()}
+    return {**found, "divide": divide(folder / "divide"), "contrast": contrast(), "collective": collective()}
 
 
 def main(argv: Sequence[str] | None) -> None:

@@ -54,6 +54,11 @@ def test_so_they_do_in_tuning(name: str, results: dict[str, list[Result]], tmp_p
     _assert_close(results[name][0], shares.finetune(name, tmp_path))
 
 
+def test_a_target_counts_alike_whoever_has_it(results: dict[str, list[Result]], tmp_path: Path) -> None:
+    """Where one process has two targets, and the other one."""
+    _assert_close(results["divide"][0], shares.divide(tmp_path))
+
+
 def test_each_has_negatives_from_all(results: dict[str, list[Result]]) -> None:
     """Each hears of the others' rows what one process tells its own, and their losses add up."""
     alone, told = shares.contrast(), results["contrast"]
