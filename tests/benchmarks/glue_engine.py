@@ -33,7 +33,7 @@ from stages.tokenizer import encode
 from stages.training import device, precision
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Plan
-from tests.benchmarks.glue_workload import BATCH, EPOCHS, LEARNING_RATE, LENGTH, TASKS, THREADS, GlueTask, Run, parser
+from tests.benchmarks.glue_workload import BATCH, EPOCHS, LEARNING_RATE, LENGTH, TASKS, GlueTask, Run, parser
 from tests.training.toy import Silent
 
 DROPOUT = 0.1
@@ -64,7 +64,7 @@ def main() -> None:
 def train(given: argparse.Namespace, task: GlueTask, folder: Path) -> Run:
     """As `stages.finetune` does it; ``folder`` is for what it needs on its way."""
     data, checkpoint = given.glue / given.task, given.checkpoint
-    dtype = precision.set_up(Engine(precision="auto", threads=THREADS))
+    dtype = precision.set_up(Engine(precision="auto", threads=given.threads))
     family = "classification" if task.labels else "regression"
     job = Job(
         pretrained=checkpoint,

@@ -32,13 +32,13 @@ from transformers import (
     set_seed,
 )
 
-from tests.benchmarks.glue_workload import BATCH, EPOCHS, LEARNING_RATE, LENGTH, TASKS, THREADS, GlueTask, Run, parser
+from tests.benchmarks.glue_workload import BATCH, EPOCHS, LEARNING_RATE, LENGTH, TASKS, GlueTask, Run, parser
 
 
 def main() -> None:
     """Train, evaluate, tell."""
     given = parser(__doc__).parse_args()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as folder:
         print(train(given, TASKS[given.task], folder).told())
 

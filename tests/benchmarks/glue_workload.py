@@ -47,4 +47,5 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--task", choices=TASKS, required=True)
     made.add_argument("--seed", type=int, required=True)
     made.add_argument("--steps", type=int, help="train no longer, and measure what a step takes")
+    made.add_argument("--threads", type=int, default=THREADS)
     return made
