@@ -26,6 +26,19 @@ def test_it_is_valid(name: str, tmp_path: Path) -> None:
     assert set(settings.compress.compressors) <= set(settings.compressors)
 
 
+@pytest.mark.parametrize("name", ["methods", "glue"])
+def test_what_full_has_pretrained_is_taken_from_the_cache(name: str) -> None:
+    """For all that a model depends on is alike."""
+    full, other = (yaml.safe_load(Workspace(one).parameters()) for one in ("full", name))
+    for settings in (full, other):
+        settings["data"].pop("sources")
+        settings["pretrain"].pop("objectives")
+    for section in ("engine", "data", "tokenizer", "model", "pretrain"):
+        assert other[section] == full[section]
+    for objective in yaml.safe_load(Workspace(name).parameters())["pretrain"]["objectives"]:
+        assert other["objectives"][objective] == full["objectives"][objective]
+
+
 def test_every_method_is_run_by_one() -> None:
     listed = yaml.safe_load(Workspace("methods").parameters())["finetune"]["methods"]
     assert set(listed) == set(methods.METHODS)
