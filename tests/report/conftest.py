@@ -8,6 +8,8 @@ import pytest
 from stages import artifacts, paths
 from stages.evaluate import evaluation, runs
 from stages.params import Params
+from stages.report import inputs
+from stages.report.build import build
 from tests.evaluate import made
 from tests.report import metrics
 
@@ -27,6 +29,17 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         metrics.write_texts(settings)
         metrics.write_diagnoses(settings)
     shutil.rmtree(folder / "data/predictions")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published(measured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same project with its report, to be looked at by all and changed by none."""
+    folder = tmp_path_factory.mktemp("published") / "project"
+    shutil.copytree(measured, folder)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        made.redirect(monkeypatch, folder)
+        build(inputs.read(made.settings()), paths.REPORTS)
     return folder
 
 

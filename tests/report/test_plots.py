@@ -15,18 +15,17 @@ import pytest
 import yaml
 
 from stages import paths
-from stages.params import Params
-from stages.report import inputs
-from stages.report.build import build
+from tests.evaluate.made import redirect
 
 REPOSITORY = Path(__file__).parents[2]
 CURVES, SCORES = "Validation loss while pre-training", "Scores with their 95 % intervals over test examples"
 
 
 @pytest.fixture
-def project(settings: Params) -> Path:
+def project(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A DVC project with the report, its first version committed and its losses halved since."""
-    build(inputs.read(settings), paths.REPORTS)
+    shutil.copytree(published, tmp_path, dirs_exist_ok=True)
+    redirect(monkeypatch, tmp_path)
     run("git", "init", "-q")
     run(sys.executable, "-m", "dvc", "init", "-q")
     shutil.copytree(REPOSITORY / ".dvc" / "plots", paths.ROOT / ".dvc" / "plots")

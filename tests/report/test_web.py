@@ -5,22 +5,17 @@ from __future__ import annotations
 import csv
 import re
 from html import unescape
+from pathlib import Path
 from statistics import mean
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from stages import paths
-from stages.params import Params
-from stages.report import inputs
-from stages.report.build import build
-
 WIDTHS = (390, 1280, 1920)
 
 
-def html(settings: Params) -> str:
-    build(inputs.read(settings), paths.REPORTS)
-    return (paths.REPORTS / "index.html").read_text()
+def html(published: Path) -> str:
+    return (published / "reports" / "index.html").read_text()
 
 
 def own(text: str) -> str:
@@ -28,9 +23,9 @@ def own(text: str) -> str:
     return re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
 
 
-def test_it_needs_no_other_file(settings: Params) -> None:
+def test_it_needs_no_other_file(published: Path) -> None:
     """Links lead to files beside it or to places in it; nothing is loaded."""
-    text = own(html(settings))
+    text = own(html(published))
     assert not re.search(r"<(img|iframe|link(?! rel=\"icon\" href=\"data:,\"))|@import|url\(|src=", text)
     targets = re.findall(r'href="([^"]*)"', text)
     anchors = set(re.findall(r'id="([^"]*)"', text))
@@ -44,9 +39,9 @@ def plain(cell: str) -> str:
     return unescape(re.sub(r"\\(.)", r"\1", bare)).strip()
 
 
-def test_every_number_of_the_markdown_is_there(settings: Params) -> None:
-    text = unescape(re.sub(r"<[^>]*>", "", own(html(settings))))
-    markdown = (paths.REPORTS / "report.md").read_text()
+def test_every_number_of_the_markdown_is_there(published: Path) -> None:
+    text = unescape(re.sub(r"<[^>]*>", "", own(html(published))))
+    markdown = (published / "reports" / "report.md").read_text()
     rows = [re.split(r"(?<!\\)\|", line) for line in markdown.splitlines() if line.startswith("| ")]
     cells = [plain(cell) for row in rows for cell in row]
     assert len(cells) > 100
@@ -54,11 +49,11 @@ def test_every_number_of_the_markdown_is_there(settings: Params) -> None:
         assert cell in text or set(cell) <= set(":- ")
 
 
-def test_numbers_say_where_they_come_from(settings: Params) -> None:
+def test_numbers_say_where_they_come_from(published: Path) -> None:
     """Each leads back to cells of the results, or to stages; a mean of seeds is that of its cell."""
-    found = re.findall(r'<td[^>]*data-origins="([^"]*)">(.*?)</td>', own(html(settings)))
+    found = re.findall(r'<td[^>]*data-origins="([^"]*)">(.*?)</td>', own(html(published)))
     cells: dict[str, list[float]] = {}
-    with (paths.REPORTS / "results.csv").open(newline="") as file:
+    with (published / "reports" / "results.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             words = " ".join(row[name] for name in ("task", "method", "objective", "compressor", "metric"))
             cells.setdefault(words, []).append(float(row["value"]))
@@ -70,19 +65,18 @@ def test_numbers_say_where_they_come_from(settings: Params) -> None:
     assert len(means) == 3 * 2 * 2 * 2  # of objectives, tasks, methods and metrics
     for named, shown in means.items():
         assert re.sub("<.*?>|†", "", shown).partition(" ")[0] == f"{100 * mean(cells[named]):.1f}"
-    assert "trace:" not in (paths.REPORTS / "report.md").read_text()
+    assert "trace:" not in (published / "reports" / "report.md").read_text()
 
 
-def opened(browser: Browser, settings: Params, width: int, scheme: str = "light") -> tuple[Page, list[str]]:
+def opened(browser: Browser, published: Path, width: int, scheme: str = "light") -> tuple[Page, list[str]]:
     """The page from disk, without network, and what its console complains of."""
-    html(settings)
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, reduced_motion="reduce"
     )
     page, errors = context.new_page(), []
     page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto((paths.REPORTS / "index.html").as_uri())
+    page.goto((published / "reports" / "index.html").as_uri())
     page.wait_for_function("document.querySelectorAll('.chart .main-svg').length > 0")
     return page, errors
 
@@ -103,9 +97,9 @@ OVERLAPS = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_it_opens_without_a_complaint_and_fits(browser: Browser, settings: Params, width: int, scheme: str) -> None:
+def test_it_opens_without_a_complaint_and_fits(browser: Browser, published: Path, width: int, scheme: str) -> None:
     """Figures draw, no text lies on another, and nothing makes the page wider than the window."""
-    page, errors = opened(browser, settings, width, scheme)
+    page, errors = opened(browser, published, width, scheme)
     assert errors == []
     charts = page.locator(".chart")
     assert charts.count() >= 5
@@ -114,8 +108,8 @@ def test_it_opens_without_a_complaint_and_fits(browser: Browser, settings: Param
     assert page.evaluate(OVERLAPS) == []
 
 
-def test_tables_sort_by_numbers_and_by_words(browser: Browser, settings: Params) -> None:
-    page, _ = opened(browser, settings, 1280)
+def test_tables_sort_by_numbers_and_by_words(browser: Browser, published: Path) -> None:
+    page, _ = opened(browser, published, 1280)
     table = page.locator("table").first
     score = table.locator("th button").nth(1)
 
@@ -132,8 +126,8 @@ def test_tables_sort_by_numbers_and_by_words(browser: Browser, settings: Params)
     assert table.locator("th").first.get_attribute("aria-sort") == "ascending"
 
 
-def test_curves_change_to_tokens_and_a_legend_hides(browser: Browser, settings: Params) -> None:
-    page, errors = opened(browser, settings, 1280)
+def test_curves_change_to_tokens_and_a_legend_hides(browser: Browser, published: Path) -> None:
+    page, errors = opened(browser, published, 1280)
     curves = page.locator("#pretraining-0")
     page.get_by_role("button", name="tokens", exact=True).click()
     page.wait_for_function("document.querySelector('#pretraining-0 .xtitle').textContent === 'tokens'")
