@@ -72,8 +72,9 @@ def check(chain: Chain) -> Chain:
 
 def _reason(before: Step, step: Step) -> str | None:
     """Why a step cannot come after another one, by what that leaves."""
-    if isinstance(before.compressor, Export) and not isinstance(step.compressor, Export):
-        return f"{step.name} cannot come after {before.name}, which hands the model over: put {before.name} last"
+    if isinstance(before.compressor, Export):
+        way = "leave one of them out" if isinstance(step.compressor, Export) else f"put {before.name} last"
+        return f"{step.name} cannot come after {before.name}, which hands the model over: {way}"
     if before.compressor.quantizes:
         return f"{step.name} cannot come after {before.name}, whose integers nothing changes: put {before.name} last"
     if before.compressor.sparsifies and step.compressor.trains:
