@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 from stages.compress import files
+from stages.compress.base import Material
+from stages.compress.inputs import BATCH
 from stages.compress.methods.int8_static import Range, StaticLinear, affine
 from stages.errors import StageError
 from stages.finetune.examples import Examples
@@ -51,25 +54,32 @@ def test_products_are_those_of_the_rounded_numbers() -> None:
     assert cut.max() < inputs.max()
 
 
-def test_ranges_are_those_of_the_training_texts(encoder: Path, tmp_path: Path) -> None:
-    """From the least to the greatest number that a map is given at real tokens."""
-    data = material(tmp_path / "small-material", encoder)
-    compress(tmp_path / "small", encoder, "int8_static", data=data)
+def given(encoder: Path, names: Iterable[str], data: Material) -> dict[str, list[torch.Tensor]]:
+    """Of each map the numbers that it is given at real tokens, batch by batch."""
     original, seen = classifier.load(encoder), {}
-    for name in static(tmp_path / "small"):
+    for name in names:
         original.get_submodule(name).register_forward_pre_hook(
             lambda _, x, name=name: seen.setdefault(name, []).append(x[0])
         )
     masks = []
     with torch.no_grad():
-        for batch in data.batches(60, 16):
+        for batch in data.batches(60, BATCH):
             original(batch.input_ids, batch.attention_mask)
             masks.append(batch.attention_mask.bool())
-    for name, module in static(tmp_path / "small").items():
-        given = torch.cat(
-            [(x[real] if x.ndim == 3 else x).flatten() for x, real in zip(seen[name], masks, strict=True)]
-        )
-        step, zero = affine(Range(float(given.min()), float(given.max())))
+    return {
+        name: [(x[real] if x.ndim == 3 else x).flatten() for x, real in zip(batches, masks, strict=True)]
+        for name, batches in seen.items()
+    }
+
+
+def test_ranges_are_those_of_the_training_texts(encoder: Path, tmp_path: Path) -> None:
+    """From the least to the greatest number that a map is given at real tokens."""
+    data = material(tmp_path / "small-material", encoder)
+    compress(tmp_path / "small", encoder, "int8_static", data=data)
+    found = static(tmp_path / "small")
+    for name, batches in given(encoder, found, data).items():
+        step, zero = affine(Range(float(torch.cat(batches).min()), float(torch.cat(batches).max())))
+        module = found[name]
         assert (float(module.step), int(module.zero)) == (pytest.approx(step, rel=1e-4), pytest.approx(zero, abs=1))
 
 
@@ -92,9 +102,13 @@ def test_other_validation_texts_change_nothing(encoder: Path, tmp_path: Path) ->
 
 def test_quantiles_cut_off_what_is_rare(encoder: Path, tmp_path: Path) -> None:
     compress(tmp_path / "all", encoder, "int8_static")
-    compress(tmp_path / "most", encoder, ("int8_static", {"range": "percentile", "percentile": 0.99}))
+    data = material(tmp_path / "most-material", encoder)
+    compress(tmp_path / "most", encoder, ("int8_static", {"range": "percentile", "percentile": 0.9}), data=data)
     whole, most = static(tmp_path / "all"), static(tmp_path / "most")
     assert all(most[name].step < whole[name].step for name in whole)
+    for name, batches in given(encoder, most, data).items():
+        low, high = (np.mean([torch.quantile(x, share) for x in batches]) for share in (0.1, 0.9))
+        assert float(most[name].step) == pytest.approx(affine(Range(low, high))[0], rel=0.03)
 
 
 def test_without_texts_there_are_no_ranges(encoder: Path, tmp_path: Path) -> None:
