@@ -108,7 +108,7 @@ def test_parameters_stay_within_the_budget(encoder: Path, tmp_path: Path) -> Non
 
 def test_the_budget_is_spent_where_it_keeps_most() -> None:
     """As trying all ranks has it, where one matrix has its energy in fewer values than the other."""
-    energies = {"a": torch.tensor([8.0, 1.0, 0.5, 0.5]), "b": torch.tensor([3.0, 2.9, 2.1, 2.0])}
+    energies = {"a": torch.tensor([800.0, 100.0, 50.0, 50.0]), "b": torch.tensor([3.0, 2.9, 2.1, 2.0])}
     sizes = {"a": (20, 20), "b": (20, 20)}
     share = 5 * 40 / 800
     found = spend(energies, sizes, share)
