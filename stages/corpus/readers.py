@@ -95,6 +95,8 @@ def _require(columns: Sequence[str], present: Iterable[str]) -> None:
         raise StageError(
             f"column {', '.join(missing)} is missing; it has {', '.join(present)}: correct the source in params.yaml"
         )
+    if twice := [column for column in columns if present.count(column) > 1]:
+        raise StageError(f"column {', '.join(twice)} is there more than once: give each a name of its own in the file")
 
 
 def _delimited(parse: pacsv.ParseOptions, path: Path, request: Request) -> Batches:
@@ -161,23 +163,25 @@ def _squad(path: Path, request: Request) -> Batches:
     """Questions with their answers, and the paragraphs that hold them (SQuAD's own files)."""
     with pa.input_stream(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
         content = json.load(text)
-    if not isinstance(content, dict) or "data" not in content:
-        raise StageError("it is not in SQuAD's format, the only one read of .json: write a .jsonl, an object a line")
-    questions = (
-        {
-            **question,
-            "title": article.get("title"),
-            "context": paragraph["context"],
-            "answers": _answers(question),
-        }
-        for article in content["data"]
-        for paragraph in article["paragraphs"]
-        for question in paragraph["qas"]
-    )
+    try:
+        questions = list(_questions(content))
+    except (KeyError, TypeError) as error:
+        reason = f"there is no {error}" if isinstance(error, KeyError) else error
+        raise StageError(
+            f"it is not in SQuAD's format, the only one read of .json ({reason}): write a .jsonl, an object a line"
+        ) from None
     for rows in _chunks(questions):
         _require(request.columns, rows[0])
         columns = [[_as_text(row.get(name)) for row in rows] for name in request.columns]
         yield pa.record_batch([pa.array(column, pa.string()) for column in columns], list(request.columns))
+
+
+def _questions(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for article in content["data"]:
+        for paragraph in article["paragraphs"]:
+            for question in paragraph["qas"]:
+                beside = {"title": article.get("title"), "context": paragraph["context"]}
+                yield {**question, **beside, "answers": _answers(question)}
 
 
 def _answers(question: dict[str, Any]) -> dict[str, list[Any]]:

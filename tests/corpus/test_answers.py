@@ -118,7 +118,20 @@ def test_answers_that_cannot_be_are_named(label: str, said: str) -> None:
         answers.located(pa.array([label]), ["Tver"], ["Tver"])
 
 
-@pytest.mark.parametrize(("content", "said"), [("[]", "not in SQuAD's format"), ("{", "asked.json is not JSON")])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "not in SQuAD's format"),
+        ("{", "asked.json is not JSON"),
+        ('{"data": 3}', "not in SQuAD's format"),
+        ('{"data": [{}]}', r"not in SQuAD's format.*\(there is no 'paragraphs'\)"),
+        ('{"data": [{"paragraphs": [{"context": "a", "qas": ["b"]}]}]}', "not in SQuAD's format"),
+        (
+            '{"data": [{"paragraphs": [{"context": "a", "qas": [{"question": "b", "answers": [{"text": "a"}]}]}]}]}',
+            r"not in SQuAD's format.*\(there is no 'answer_start'\)",
+        ),
+    ],
+)
 def test_another_json_is_refused(content: str, said: str, project: Path, settings: Settings) -> None:
     (project / "asked.json").write_text(content)
     made = settings({"asked": source(project / "asked.json")})

@@ -104,6 +104,18 @@ def test_a_missing_column_lists_those_there_are(tmp_path: Path, name: str) -> No
         rows(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.parquet"])
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path, name: str) -> None:
+    """Whichever of both were taken, it might be the other that is meant."""
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["text", "text"]), path)
+    else:
+        path.write_text("text,text\na,b\n".replace(",", "\t" if name.endswith(".tsv") else ","))
+    with pytest.raises(StageError, match=rf"{name}: column text is there more than once"):
+        list(read(path, Request(["text"])))
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
 def test_an_empty_file_has_no_rows(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
