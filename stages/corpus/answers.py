@@ -48,11 +48,18 @@ def _given(value: Any) -> list[tuple[str, int | None]]:
             value = json.loads(value)
         except ValueError as error:
             raise StageError(f"an answer is not JSON ({error}): {value[:60]!r}") from None
-    if isinstance(value, dict) and {"text", "answer_start"} <= value.keys():
+    if isinstance(value, dict) and _is_squad(value.get("text"), value.get("answer_start")):
         return list(zip(value["text"], value["answer_start"], strict=True))
     if value is None or isinstance(value, str):
         return [(value, None)] if value else []
     raise StageError(f"{str(value)[:60]!r} is no answer: give a text, or `text` and `answer_start` as SQuAD has them")
+
+
+def _is_squad(texts: Any, starts: Any) -> bool:
+    """Whether these are lists of texts and of as many numbers."""
+    if not (isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts)):
+        return False
+    return all(isinstance(text, str) for text in texts) and all(isinstance(start, int) for start in starts)
 
 
 def _find(answer: str, start: int | None, raw: str, cleaned: str) -> tuple[str, int]:

@@ -127,12 +127,20 @@ def _chosen(name: str, source: Source, task: SourceTask, split: str) -> Iterator
 
 
 def corpus_texts(name: str, source: Source) -> Iterator[list[str]]:
-    """All texts of a source, labelled or not, each by itself."""
+    """All texts of a source, labelled or not, each by itself.
+
+    Raises:
+        StageError: a text column is none.
+    """
     for split, path in raw_files(name).items():
         for batch in read_batches(path, [*source.text, *source.where]):
             _check_columns(name, split, batch, [*source.text, *source.where])
             chosen = _where(batch, source.where)
-            yield [text for column in source.text for text in _texts(chosen[column])]
+            try:
+                texts = [text for column in source.text for text in _texts(chosen[column])]
+            except StageError as error:
+                raise StageError(f"source {name}, split {split}: {error}") from None
+            yield texts
 
 
 def _check_columns(name: str, split: str, batch: pa.RecordBatch, needed: list[str]) -> None:

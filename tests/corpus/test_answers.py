@@ -111,6 +111,9 @@ def test_ways_to_write_an_answer(label: str | None, expected: list[Any]) -> None
         ("Rome", "the answer 'Rome' does not stand in its text: 'Tver'"),
         ("{broken", "an answer is not JSON"),
         ('{"answers": []}', "is no answer: give a text"),
+        ('{"text": ["Tver"], "answer_start": []}', "is no answer: give a text"),
+        ('{"text": "Tver", "answer_start": 0}', "is no answer: give a text"),
+        ('{"text": ["Tver"], "answer_start": ["0"]}', "is no answer: give a text"),
     ],
 )
 def test_answers_that_cannot_be_are_named(label: str, said: str) -> None:
