@@ -339,7 +339,7 @@ class Model(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_preset(cls, content: Any) -> Any:
-        known = isinstance(content, dict) and content.get("preset") in presets.PRESETS
+        known = isinstance(content, dict) and str(content.get("preset")) in presets.PRESETS
         return {**presets.sizes(content["preset"]), **content} if known else content
 
     @model_validator(mode="after")

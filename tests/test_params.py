@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,25 @@ def changed(key: str, value: Any) -> dict[str, Any]:
 
 def parse(content: dict[str, Any]) -> params.Params:
     return params.parse(params.Params, content, "params.yaml")
+
+
+def keys(content: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Of all that stands below, the way there."""
+    below = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in below:
+        yield (*above, key)
+        yield from keys(value, (*above, key))
+
+
+@pytest.mark.parametrize("value", [None, -1, "x", [], {}, [[]]], ids=repr)
+def test_whatever_stands_at_a_key_is_taken_or_refused_with_a_reason(value: Any) -> None:
+    for way in keys(CONTENT):
+        content = section = copy.deepcopy(CONTENT)
+        for key in way[:-1]:
+            section = section[key]
+        section[way[-1]] = value
+        with contextlib.suppress(StageError):
+            parse(content)
 
 
 def test_the_projects_own_parameters_are_valid() -> None:
