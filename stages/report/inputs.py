@@ -170,9 +170,16 @@ def _measured() -> list[tuple[Path]]:
 
 
 def _benchmark(file: Path) -> list[Benchmark]:
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = enumerate(csv.DictReader(lines), start=1)
-        return [parse(Benchmark, {**row, "benchmark": file.stem}, f"{file}, row {number}") for number, row in rows]
+    rows = enumerate(_table(file), start=1)
+    return [parse(Benchmark, {**row, "benchmark": file.stem}, f"{file}, row {number}") for number, row in rows]
+
+
+def _table(path: Path) -> list[dict[str, Any]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except UnicodeDecodeError:
+        raise StageError(f"{path} is not UTF-8: remove it and make it again") from None
 
 
 def _zero_shot(source: str, objective: str, seed: int) -> ZeroShot:
@@ -200,8 +207,7 @@ def _curve(objective: str, seed: int) -> list[Point]:
     """All evaluations; none of a checkpoint that was taken as it is, whose curve has no losses."""
     path = paths.CURVES / "pretrain" / f"{objective}-{seed}.csv"
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = _table(path)
     except FileNotFoundError:
         raise StageError(f"{path} is missing: the pretrain stage writes it; run `dvc repro`") from None
     if not rows:

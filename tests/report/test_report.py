@@ -274,9 +274,12 @@ def test_broken_metrics_are_named_and_the_rest_is_shown(settings: Params, file: 
     assert files["results.csv"].splitlines() == [row for row in whole if not (gone and gone in row)]
 
 
-@pytest.mark.parametrize("text", ["", "step,tokens,loss\n", "step,tokens,loss\n200,400,nan\n", "step,tokens\n1,2\n"])
-def test_a_broken_curve_is_named(settings: Params, text: str) -> None:
-    (paths.CURVES / "pretrain/clm-0.csv").write_text(text)
+BROKEN = [b"", b"step,tokens,loss\n", b"step,tokens,loss\n200,400,nan\n", b"step,tokens\n1,2\n", b"step\n\xff\n"]
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_broken_curve_is_named(settings: Params, content: bytes) -> None:
+    (paths.CURVES / "pretrain/clm-0.csv").write_bytes(content)
     (problem,) = inputs.read(settings).problems
     assert problem.startswith("data/curves/pretrain/clm-0.csv")
     assert problem in page(settings)
@@ -454,6 +457,7 @@ def test_benchmarks_are_shown_with_what_they_have(settings: Params) -> None:
     columns = "subject,peer,figure,unit,value,ratio,deviation,peer_value,peer_deviation"
     (folder / "glue.csv").write_text(f"{columns}\nengine,Trainer,cola matthews,score,0.218,1.27,0.01,0.171,0.02\n")
     (folder / "other.csv").write_text("a,b\n1,2\n")
+    (folder / "utf16.csv").write_text("a,b\n1,2\n", encoding="utf-16")
     text = page(settings)
     rows = table(text, "## Benchmarks")
     assert [list(row.values()) for row in rows] == [
@@ -461,6 +465,7 @@ def test_benchmarks_are_shown_with_what_they_have(settings: Params) -> None:
         ["`training`", "training", "Trainer", "19,696 tokens/s", "–", "4.08"],
     ]
     assert "other.csv, row 1" in text
+    assert "utf16.csv is not UTF-8" in text
 
 
 def test_what_is_inside_the_selected_models_is_shown(settings: Params) -> None:
