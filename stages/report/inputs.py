@@ -170,8 +170,10 @@ def _measured() -> list[tuple[Path]]:
 
 
 def _benchmark(file: Path) -> list[Benchmark]:
-    rows = enumerate(_table(file), start=1)
-    return [parse(Benchmark, {**row, "benchmark": file.stem}, f"{file}, row {number}") for number, row in rows]
+    rows = ({name: cell for name, cell in row.items() if cell} for row in _table(file))  # of one turn no deviation
+    return [
+        parse(Benchmark, row | {"benchmark": file.stem}, f"{file}, row {place}") for place, row in enumerate(rows, 1)
+    ]
 
 
 def _table(path: Path) -> list[dict[str, Any]]:

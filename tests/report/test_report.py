@@ -456,11 +456,13 @@ def test_benchmarks_are_shown_with_what_they_have(settings: Params) -> None:
     )
     columns = "subject,peer,figure,unit,value,ratio,deviation,peer_value,peer_deviation"
     (folder / "glue.csv").write_text(f"{columns}\nengine,Trainer,cola matthews,score,0.218,1.27,0.01,0.171,0.02\n")
+    (folder / "flows.csv").write_text(f"{columns}\nflow,repro,graph,s,635,0.54,,1182,\n")
     (folder / "other.csv").write_text("a,b\n1,2\n")
     (folder / "utf16.csv").write_text("a,b\n1,2\n", encoding="utf-16")
     text = page(settings)
     rows = table(text, "## Benchmarks")
     assert [list(row.values()) for row in rows] == [
+        ["`flows`", "graph", "repro", "635 s", "1,182 s", "0.54"],
         ["`glue`", "cola matthews", "Trainer", "0.218 ± 0.010", "0.171 ± 0.020", "1.27"],
         ["`training`", "training", "Trainer", "19,696 tokens/s", "–", "4.08"],
     ]

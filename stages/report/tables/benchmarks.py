@@ -29,5 +29,5 @@ def benchmarks(rows: list[Benchmark]) -> Table:
 def _measured(value: float | None, deviation: float | None, unit: str) -> str:
     if value is None:
         return ABSENT
-    text = f"{value:,.0f}" if value >= 1000 else f"{value:.3f}"
+    text = f"{value:,.0f}" if value >= 100 else f"{value:.3f}"
     return text + ("" if deviation is None else f" ± {deviation:.3f}") + ("" if unit == "score" else f" {unit}")
