@@ -3,8 +3,10 @@
 Some things stand in the graph otherwise than in PyTorch, for ONNX Runtime pays for every node at batch 1. Our attention
 becomes two of its fused operators, rotary embedding and multi-head attention (measured on the default model: 0.75 of
 the time). What one map makes for several is made by one map each, so that nothing is copied apart again; what layers
-share is computed once; and the states of all depths become features together (0.85, all three). Padding is taken to be
-on the right, as all our batches have it, so that nothing is put in order first.
+share is computed once; and the states of all depths become features together (0.85, all three). Where no text of a
+batch is padded, as none is that is alone, attention reads no mask: its kernel for that never holds all weights (0.94),
+and angles stand in their tables once, as it wants them (0.94). Padding is taken to be on the right, as all our batches
+have it, so that nothing is put in order first.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.model.classifier import Classifier
+from stages.model.config import ROPE_THETA
 from stages.model.transformer import Attention, FeedForward, Linear, Stack
 
 if TYPE_CHECKING:
@@ -56,32 +59,63 @@ def _maps(weight: Tensor, count: int) -> Iterator[Linear]:
 
 @dataclass
 class _Batch:
-    """What attention reads of a batch besides its states."""
+    """What attention reads of a batch besides its states: which tokens are real, and whether any is not."""
 
-    seen: Tensor | None = None
+    real: Tensor
+    padded: Tensor
+
+    @classmethod
+    def of(cls, attention_mask: Tensor) -> _Batch:
+        return cls(attention_mask, attention_mask.min() == 0)
 
 
 class _FusedAttention(nn.Module):
-    """`Attention` in ONNX Runtime's own operators, over texts that are padded on the right."""
+    """`Attention` in ONNX Runtime's own operators, over texts that are padded on the right.
 
-    def __init__(self, attention: Attention, causal: bool, batch: _Batch) -> None:
+    Where queries see what comes before them alone, they see no padding anyway.
+    """
+
+    def __init__(self, attention: Attention, causal: bool) -> None:
         super().__init__()
-        self.attention, self.causal, self.batch = attention, causal, batch
+        self.attention, self.causal = attention, causal
         self.read = _Apart(attention.Wqkv, 3)
+        self.batch: _Batch | None = None
 
     def forward(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         query, key, value = self.read(x)
         heads = query.shape[-1] // self.attention.head_dim
-        given = (_rotated(query, position, heads), _rotated(key, position, heads), value, None, self.batch.seen)
-        options = {"num_heads": heads, "unidirectional": int(self.causal)}
-        return self.attention.Wo(_operator("MultiHeadAttention", given, options, query))
+        turns = _turns(query.shape[1], self.attention.head_dim)
+        read = _rotated(query, turns, heads), _rotated(key, turns, heads), value
+        if self.causal or self.batch is None:
+            return self.attention.Wo(_attended(*read, None, heads, self.causal))
+
+        def whole(query: Tensor, key: Tensor, value: Tensor, real: Tensor) -> Tensor:
+            return _attended(query, key, value, None, heads, False)
+
+        def padded(query: Tensor, key: Tensor, value: Tensor, real: Tensor) -> Tensor:
+            return _attended(query, key, value, real, heads, False)
+
+        return self.attention.Wo(torch.cond(self.batch.padded, padded, whole, (*read, self.batch.real)))
 
 
-def _rotated(states: Tensor, position: tuple[Tensor, Tensor], heads: int) -> Tensor:
-    """Our tables hold each angle twice, the sine's first half with its sign turned."""
-    cos, sin = position
-    half, first = cos.shape[-1] // 2, torch.zeros(1, dtype=torch.long)
-    return _operator("RotaryEmbedding", (states, first, cos[:, :half], sin[:, half:]), {"num_heads": heads}, states)
+def _turns(length: int, head_dim: int) -> tuple[Tensor, Tensor]:
+    """Cosine and sine, (length, head_dim / 2), of each angle once: `stages.model.rotary.tables` has them twice."""
+    frequencies = ROPE_THETA ** -(torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    angles = torch.arange(length, dtype=torch.float32)[:, None] * frequencies
+    return angles.cos(), angles.sin()
+
+
+def _rotated(states: Tensor, turns: tuple[Tensor, Tensor], heads: int) -> Tensor:
+    first = torch.zeros(1, dtype=torch.long)
+    return _operator("RotaryEmbedding", (states, first, *turns), {"num_heads": heads}, states)
+
+
+@torch.compiler.allow_in_graph
+def _attended(query: Tensor, key: Tensor, value: Tensor, real: Tensor | None, heads: int, causal: bool) -> Tensor:
+    """(batch, length, heads x head_dim); without ``real`` all are seen, by a kernel that is faster."""
+    seen = () if real is None else (None, real.int())
+    options = {"num_heads": heads, "unidirectional": int(causal)}
+    return _operator("MultiHeadAttention", (query, key, value, *seen), options, query)
 
 
 class _ApartFeedForward(nn.Module):
@@ -110,17 +144,18 @@ class _Graph(nn.Module):
     def __init__(self, model: Classifier) -> None:
         super().__init__()
         self.model = copy.deepcopy(model).cpu().eval()
-        self.batch = _Batch()
         for stack in (module for module in self.model.modules() if isinstance(module, Stack)):
             for layer in stack.layers:
                 if type(layer.attn) is Attention:
-                    layer.attn = _FusedAttention(layer.attn, stack.config.causal, self.batch)
+                    layer.attn = _FusedAttention(layer.attn, stack.config.causal)
                 if type(layer.mlp) is FeedForward:
                     layer.mlp = _ApartFeedForward(layer.mlp)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         depths = self.model.config.depths
-        self.batch.seen = attention_mask.int()
+        batch = _Batch.of(attention_mask)
+        for attention in (module for module in self.model.modules() if isinstance(module, _FusedAttention)):
+            attention.batch = batch
         states = self.model.transformer(input_ids, attention_mask, torch.float32, max(depths))
         chosen = [states[depth] for depth in depths]
         if self.model.config.pooling == "none":

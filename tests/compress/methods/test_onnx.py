@@ -43,9 +43,10 @@ def test_batch_and_length_are_free(kind: str, tmp_path: Path) -> None:
     model, session = classifier.load(source), files.load(tmp_path / "graph")
     for count, length in SHAPES:
         ids = torch.randint(4, 28, (count, length), generator=torch.Generator().manual_seed(length))
-        mask = (torch.arange(length) < torch.arange(length, length - count, -1)[:, None]).long()
-        with torch.no_grad():
-            torch.testing.assert_close(session(ids * mask, mask), model(ids * mask, mask), atol=1e-4, rtol=1e-4)
+        padded = (torch.arange(length) < torch.arange(length, length - count, -1)[:, None]).long()
+        for mask in (padded, torch.ones_like(padded)):
+            with torch.no_grad():
+                torch.testing.assert_close(session(ids * mask, mask), model(ids * mask, mask), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("pooling", ["none", "first", "last"])
