@@ -6,7 +6,8 @@ the time). What one map makes for several is made by one map each, so that nothi
 share is computed once; and the states of all depths become features together (0.85, all three). Where no text of a
 batch is padded, as none is that is alone, attention reads no mask: its kernel for that never holds all weights (0.94),
 and angles stand in their tables once, as it wants them (0.94). Padding is taken to be on the right, as all our batches
-have it, so that nothing is put in order first.
+have it, so that nothing is put in order first; texts may have as many tokens as the model's are cut to, for angles
+are constants (0.93).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -57,16 +57,26 @@ def _maps(weight: Tensor, count: int) -> Iterator[Linear]:
         yield part
 
 
-@dataclass
 class _Batch:
-    """What attention reads of a batch besides its states: which tokens are real, and whether any is not."""
+    """What attention reads of a batch besides its states: which tokens are real, whether any is not, and angles."""
 
-    real: Tensor
-    padded: Tensor
+    def __init__(self, attention_mask: Tensor, max_length: int) -> None:
+        self.padded = attention_mask.min() == 0
+        self.length = attention_mask.shape[1]
+        self._mask, self._max_length = attention_mask, max_length
+        self._turns: dict[int, tuple[Tensor, Tensor]] = {}
 
-    @classmethod
-    def of(cls, attention_mask: Tensor) -> _Batch:
-        return cls(attention_mask, attention_mask.min() == 0)
+    def real(self, virtual: int) -> Tensor:
+        """(batch, length), 1 at real tokens, of which some are virtual, and stand before the text."""
+        return F.pad(self._mask, (virtual, 0), value=1) if virtual else self._mask
+
+    def turns(self, virtual: int, head_dim: int) -> tuple[Tensor, Tensor]:
+        """Cosine and sine, (places, head_dim / 2), of each angle once, for texts of any length that are not cut."""
+        if virtual not in self._turns:
+            frequencies = ROPE_THETA ** -(torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+            angles = torch.arange(self._max_length + virtual, dtype=torch.float32)[:, None] * frequencies
+            self._turns[virtual] = angles.cos(), angles.sin()
+        return self._turns[virtual]
 
 
 class _FusedAttention(nn.Module):
@@ -79,15 +89,16 @@ class _FusedAttention(nn.Module):
         super().__init__()
         self.attention, self.causal = attention, causal
         self.read = _Apart(attention.Wqkv, 3)
-        self.batch: _Batch | None = None
+        self.batch: _Batch
 
     def forward(self, x: Tensor, position: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         query, key, value = self.read(x)
-        heads = query.shape[-1] // self.attention.head_dim
-        turns = _turns(query.shape[1], self.attention.head_dim)
+        heads, head_dim = query.shape[-1] // self.attention.head_dim, self.attention.head_dim
+        virtual = int(query.shape[1] - self.batch.length)
+        turns = self.batch.turns(virtual, head_dim)
         read = _rotated(query, turns, heads), _rotated(key, turns, heads), value
-        if self.causal or self.batch is None:
-            return self.attention.Wo(_attended(*read, None, heads, self.causal))
+        if self.causal:
+            return self.attention.Wo(_attended(*read, None, heads, True))
 
         def whole(query: Tensor, key: Tensor, value: Tensor, real: Tensor) -> Tensor:
             return _attended(query, key, value, None, heads, False)
@@ -95,14 +106,7 @@ class _FusedAttention(nn.Module):
         def padded(query: Tensor, key: Tensor, value: Tensor, real: Tensor) -> Tensor:
             return _attended(query, key, value, real, heads, False)
 
-        return self.attention.Wo(torch.cond(self.batch.padded, padded, whole, (*read, self.batch.real)))
-
-
-def _turns(length: int, head_dim: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine, (length, head_dim / 2), of each angle once: `stages.model.rotary.tables` has them twice."""
-    frequencies = ROPE_THETA ** -(torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
-    angles = torch.arange(length, dtype=torch.float32)[:, None] * frequencies
-    return angles.cos(), angles.sin()
+        return self.attention.Wo(torch.cond(self.batch.padded, padded, whole, (*read, self.batch.real(virtual))))
 
 
 def _rotated(states: Tensor, turns: tuple[Tensor, Tensor], heads: int) -> Tensor:
@@ -153,7 +157,7 @@ class _Graph(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         depths = self.model.config.depths
-        batch = _Batch.of(attention_mask)
+        batch = _Batch(attention_mask, self.model.config.max_length)
         for attention in (module for module in self.model.modules() if isinstance(module, _FusedAttention)):
             attention.batch = batch
         states = self.model.transformer(input_ids, attention_mask, torch.float32, max(depths))

@@ -32,7 +32,7 @@ class Onnx(Export):
     def export(self, model: Answerer, folder: Path, material: Material) -> None:
         if not isinstance(model, Classifier):
             raise self.refuse(f"a {type(model).__name__} is no graph from token ids to logits: leave this step out")
-        traced = graph.trace(model)
+        traced = self._traced(model)
         content = runtime.optimized(traced).SerializeToString(deterministic=True)
         self._check(runtime.Session(content), model, material)
         with atomic_file(folder / GRAPH) as temporary:
@@ -45,6 +45,13 @@ class Onnx(Export):
 
     def open(self, folder: Path) -> Scorer:
         return runtime.Session(folder / GRAPH)
+
+    def _traced(self, model: Classifier) -> ModelProto:
+        try:
+            return graph.trace(model)
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
+            raise self.refuse(f"torch.export makes no graph of this model ({reason}): leave this step out") from None
 
     @torch.no_grad()
     def _check(self, session: Scorer, model: Classifier, material: Material) -> None:

@@ -88,7 +88,7 @@ class KeysValues(nn.Module):
         """(batch, heads, length, head_dim) -> (batch, heads, count + length, head_dim), both."""
         rows = self.encoder(torch.arange(self.count, device=key.device)).to(key.dtype)
         ours = rows.view(self.count, 2, key.shape[1], key.shape[-1]).permute(1, 2, 0, 3)[:, None]
-        before = ours.expand(-1, len(key), -1, -1, -1)
+        before = ours.expand(-1, key.shape[0], -1, -1, -1)
         return torch.cat([before[0], key], dim=2), torch.cat([before[1], value], dim=2)
 
     def unmask(self, mask: Tensor | None) -> Tensor | None:

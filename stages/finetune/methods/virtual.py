@@ -96,7 +96,7 @@ class Prepended(nn.Module):
         dropout: Dropout | None = None,
     ) -> tuple[Tensor, ...]:
         """The states of ``input_ids``, all of which see the virtual tokens."""
-        shape = (len(input_ids), self._count)
+        shape = (input_ids.shape[0], self._count)
         with self._looking_up() as stand_in:
             states = self.base(
                 torch.cat([input_ids.new_full(shape, stand_in), input_ids], dim=1),
@@ -114,7 +114,7 @@ class Prepended(nn.Module):
         rows = self.encoder(torch.arange(self._count, device=self.device))
 
         def replace(_: nn.Module, __: tuple[Tensor, ...], found: Tensor) -> Tensor:
-            ours = rows.to(found.dtype).expand(len(found), -1, -1)
+            ours = rows.to(found.dtype).expand(found.shape[0], -1, -1)
             return torch.cat([ours, found[:, self._count :]], dim=1)
 
         handle = table.register_forward_hook(replace)

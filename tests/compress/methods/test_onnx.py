@@ -16,17 +16,20 @@ from tokenizers import Tokenizer
 
 from stages.artifacts import md5
 from stages.compress import files, runtime
+from stages.compress.graph import trace
 from stages.compress.methods.onnx import GRAPH
 from stages.errors import StageError
-from stages.model import classifier, imported
+from stages.model import backbone, classifier, imported
 from stages.model.classifier import Classifier
 from stages.model.classifier_config import ClassifierConfig
 from tests.compress.conftest import save
-from tests.compress.made import compress, steps
+from tests.compress.made import compress, material, steps
+from tests.finetune.methods.made import method, pretrained
 from tests.model import checkpoints
 from tests.model.checkpoints import batch
 
 BLOCKED = ("torch", "transformers", "stages", "onnx", "safetensors")
+LABELS = ("no", "yes")
 SHAPES = [(1, 3), (1, 20), (3, 17), (2, 9)]
 
 
@@ -49,16 +52,47 @@ def test_batch_and_length_are_free(kind: str, tmp_path: Path) -> None:
                 torch.testing.assert_close(session(ids * mask, mask), model(ids * mask, mask), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [
+        ("prompt", "encoder"),
+        ("p_tuning", "decoder"),
+        ("prompt", "imported"),
+        ("prefix", "encoder"),
+        ("prefix", "imported"),
+        ("adapter", "encoder"),
+    ],
+)
+def test_what_a_method_attached_is_exported(name: str, architecture: str, tmp_path: Path) -> None:
+    """Virtual tokens, too: of batches and lengths that were not traced, padded or not, up to the greatest length."""
+    model = Classifier(backbone.load(pretrained(tmp_path / "base", architecture)), ClassifierConfig(LABELS, (0, 2), 20))
+    torch.nn.init.normal_(model.classifier.weight, generator=torch.Generator().manual_seed(0))
+    method(name).attach(model, 0)
+    session = runtime.Session(trace(model.eval()).SerializeToString())
+    ids = torch.randint(5, 20, (3, 20), generator=torch.Generator().manual_seed(0))
+    padded = (torch.arange(20) < torch.tensor([[20], [7], [3]])).long()
+    for mask in (padded, torch.ones_like(padded)):
+        with torch.no_grad():
+            torch.testing.assert_close(session(ids * mask, mask), model(ids * mask, mask), atol=1e-4, rtol=1e-4)
+
+
+def test_what_cannot_be_traced_is_refused_with_a_reason(encoder: Path, tmp_path: Path) -> None:
+    """A model that asks its input which way to go."""
+    model, (step,) = classifier.load(encoder), steps("onnx")
+    model.transformer.register_forward_pre_hook(lambda _, given: None if given[0].max().item() > 3 else given)
+    (tmp_path / "graph").mkdir()
+    with pytest.raises(StageError, match=r"compressors\.made\.0: torch\.export makes no graph .*leave this step out"):
+        step.compressor.export(model, tmp_path / "graph", material(tmp_path / "data", encoder))  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("pooling", ["none", "first", "last"])
 def test_every_pooling_is_exported(pooling: str, tmp_path: Path) -> None:
     """Words' own outputs, too, at real tokens."""
     folder = checkpoints.save(tmp_path / "bert")
     transformer = imported.load(folder)
-    config = ClassifierConfig(("no", "yes"), (0, 2), 20, pooling=pooling)  # type: ignore[arg-type]
+    config = ClassifierConfig(LABELS, (0, 2), 20, pooling=pooling)  # type: ignore[arg-type]
     model = Classifier(transformer, config)
     torch.nn.init.normal_(model.classifier.weight, generator=torch.Generator().manual_seed(0))
-    from stages.compress.graph import trace
-
     session = runtime.Session(trace(model.eval()).SerializeToString())
     ids, mask = batch()
     with torch.no_grad():
@@ -82,7 +116,7 @@ def test_another_process_writes_the_same_bytes(encoder: Path, tmp_path: Path) ->
 
 
 def test_int8_weights_are_within_half_a_step(encoder: Path, tmp_path: Path) -> None:
-    """Of a product's outputs each its own; what is in the graph in fp32 is no matrix. Some stand there in parts."""
+    """Of a product's outputs each its own; no matrix is in the graph in fp32, but angles. Some stand there in parts."""
     compress(tmp_path / "graph", encoder, "onnx_int8")
     constants = {
         one.name: numpy_helper.to_array(one) for one in onnx.load(tmp_path / "graph" / GRAPH).graph.initializer
@@ -96,7 +130,9 @@ def test_int8_weights_are_within_half_a_step(encoder: Path, tmp_path: Path) -> N
         for part in whole.chunk(parts.get(name.split(".")[-2], 1))
     ]
     assert len(values) == len(matrices)
-    assert not [name for name, array in constants.items() if array.dtype == np.float32 and array.size > 200]
+    model = classifier.load(encoder)
+    angles = {(model.config.max_length, model.transformer.config.head_dim // 2)}
+    assert {array.shape for array in constants.values() if array.dtype == np.float32 and array.size > 200} == angles
     for name, array in values.items():
         step = constants[name.removesuffix("_quantized") + "_scale"]
         zero = constants[name.removesuffix("_quantized") + "_zero_point"].astype(np.int32)
