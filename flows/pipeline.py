@@ -93,6 +93,8 @@ class Dispatcher:
         """Run all that can be run. Whatever interrupts it ends the stages that are running."""
         try:
             while self._start_ready() or self._leases:
+                if not self._leases:
+                    self._progress.waiting()
                 self._wait()
         finally:
             self._stop.set()

@@ -28,14 +28,21 @@ class Progress:
 
     def __init__(self, total: int, console: Console) -> None:
         self._total, self._console = total, console
-        self._ended = 0
+        self._ended, self._waits = 0, False
         self._running: dict[str, tuple[float, Path]] = {}
 
     def started(self, stage: str, log: Path) -> None:
         """A stage has begun."""
+        self._waits = False
         self._running[stage] = (time.monotonic(), log)
         if not self._console.is_terminal:
             self._print(f"start  {stage}")
+
+    def waiting(self) -> None:
+        """Nothing can begin, for other flows have the devices that it needs; said once."""
+        if not self._waits:
+            self._print("waiting for other flows on this machine, which have the cores or GPUs it takes", "yellow")
+        self._waits = True
 
     def ended(self, outcome: Outcome) -> None:
         """A stage has ended; a failure shows the end of its log."""

@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from flows.devices import Devices
 from tests.flows.conftest import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -62,6 +65,24 @@ def test_a_failure_stops_only_what_stands_on_it(served: Project) -> None:
 
     assert served.run(*RUN).returncode == 0
     assert served.executed() == ["left", "join"]
+
+
+def test_what_other_flows_have_is_waited_for_and_that_is_said(
+    served: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (served.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"a": {"cmd": "touch a", "outs": ["a"]}}}))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    others = Devices.found(workers=2)
+    lease = others.take(0, others.cores)
+    flow = subprocess.Popen(
+        [sys.executable, "-m", *RUN], cwd=served.root, env=served.environment, stdout=subprocess.PIPE, text=True
+    )
+    assert flow.stdout
+    assert flow.stdout.readline().startswith("waiting for other flows on this machine")
+    assert flow.poll() is None
+    others.give_back(lease)
+    assert [line.split("  ")[:2] for line in flow.stdout] == [["start", "a\n"], ["[1/1]", "a"], ["1 stages done\n"]]
+    assert flow.wait(timeout=60) == 0
 
 
 def test_ctrl_c_ends_everything_with_no_orphan_and_no_server(project: Project) -> None:
