@@ -5,6 +5,8 @@
 ``taylor``: how much the loss would change without it, to first order: the mean over examples of
 |Σ activation · gradient| (Michel et al. 2019, Are Sixteen Heads Really Better than One?, equation 2; Molchanov et al.
 2019, Importance Estimation, §3.1, whose gate is at the same place).
+
+Units of layers whose states the head does not read matter nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +53,10 @@ def _activation(
         model(batch.input_ids, batch.attention_mask, material.dtype)
     lengths = batch.attention_mask.sum(1)
     values = []
-    for block, handed in zip(blocks, seen, strict=True):
+    for block in blocks:
+        if (handed := seen.get(block.name)) is None:
+            values.append(torch.zeros(block.units))
+            continue
         virtual = handed.shape[1] - batch.input_ids.shape[1]  # they stand before a text, padding behind it
         real = torch.arange(handed.shape[1]) < lengths[:, None] + virtual
         values.append((_by_unit(handed, block).norm(dim=-1) * real[..., None]).sum((0, 1)))
@@ -62,11 +67,16 @@ def _taylor(model: Classifier, blocks: Sequence[Block], batch: Batch, material: 
     """The summed first-order changes of the loss without each unit, and of how many examples."""
     with _watching(blocks) as seen:
         outputs = model(batch.input_ids, batch.attention_mask, material.dtype)
-    gradients = torch.autograd.grad(material.family.loss(outputs, batch.labels), seen)
-    changes = [
-        (_by_unit(handed.detach(), block) * _by_unit(gradient, block)).sum((1, 3)).abs().sum(0)
-        for block, handed, gradient in zip(blocks, seen, gradients, strict=True)
-    ]
+    loss = material.family.loss(outputs, batch.labels)
+    given = torch.autograd.grad(loss, list(seen.values()), allow_unused=True) if seen else ()
+    gradients = dict(zip(seen, given, strict=True))
+    changes = []
+    for block in blocks:
+        if (gradient := gradients.get(block.name)) is None:
+            changes.append(torch.zeros(block.units))
+            continue
+        changed = _by_unit(seen[block.name].detach(), block) * _by_unit(gradient, block)
+        changes.append(changed.sum((1, 3)).abs().sum(0))
     return changes, len(batch.input_ids)
 
 
@@ -76,17 +86,15 @@ def _by_unit(handed: Tensor, block: Block) -> Tensor:
 
 
 @contextmanager
-def _watching(blocks: Sequence[Block]) -> Iterator[list[Tensor]]:
-    """What each block hands to the map that writes, in the order of the blocks once the model has run."""
+def _watching(blocks: Sequence[Block]) -> Iterator[dict[str, Tensor]]:
+    """What each block hands to the map that writes, by its name, once the model has run."""
     seen: dict[str, Tensor] = {}
     handles = [
         block.writes.register_forward_pre_hook(lambda _, given, name=block.name: seen.update({name: given[0]}))
         for block in blocks
     ]
-    found: list[Tensor] = []
     try:
-        yield found
+        yield seen
     finally:
         for handle in handles:
             handle.remove()
-        found += [seen[block.name] for block in blocks if block.name in seen]

@@ -133,7 +133,8 @@ def _over_tokens(values: Tensor, batch: Batch) -> Tensor:
 
 
 def _last_heads(model: Classifier) -> Block:
-    found = units.find(model, HEADS)
+    last = f"transformer.{student.layers(model)[-1]}."
+    found = [block for block in units.find(model, HEADS) if block.name.startswith(last)]
     if not found:
         raise Unteachable("where the model has queries, keys and values is not to be told")
     return found[-1]

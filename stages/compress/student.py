@@ -26,10 +26,10 @@ class Unteachable(Exception):
 
 
 def layers(model: Classifier) -> list[str]:
-    """Names of the backbone's layers.
+    """Names of the backbone's layers, up to the last one that the head reads: none above has a say.
 
     Raises:
-        Unteachable: it is no single stack of layers that are alike.
+        Unteachable: it is no single stack of layers that are alike, or none of them is read.
     """
     body = model.transformer
     if not isinstance(body, Transformer | Imported) or isinstance(body, Seq2Seq) or getattr(body, "decodes", False):
@@ -41,7 +41,9 @@ def layers(model: Classifier) -> list[str]:
     kinds = {frozenset(body.get_submodule(name).state_dict()) for name in found}
     if isinstance(body, Imported) and len(kinds) > 1:
         raise Unteachable(f"the layers of {type(body.model).__name__} are not alike")
-    return found
+    if not (read := found[: max(model.config.depths)]):
+        raise Unteachable("its head reads no layer, but embeddings alone")
+    return read
 
 
 def pairs(teachers: int, students: int) -> list[int]:

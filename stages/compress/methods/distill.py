@@ -90,7 +90,7 @@ class Distill(Compressor):
                 return
             there = len(student.layers(model))
             if self.options.num_hidden_layers > there:
-                raise self.refuse(f"num_hidden_layers: the model has only {there}")
+                raise self.refuse(f"num_hidden_layers: the model has only {there} that its head reads")
             student.thin(model, self.options.num_hidden_layers)
         except Unteachable as reason:
             raise self.refuse(f"{reason}: leave this step out") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,37 @@ def test_pairs_run_in_both_orders_or_say_why_not(first: str, second: str, tmp_pa
         step.compressor.compress(model, data.part(f"{place}-{step.name}"))
     with torch.no_grad():
         assert torch.equal(files.load(target)(*batch()), model.eval()(*batch()))
+
+
+UNREAD: list[tuple[str, Mapping[str, Any]]] = [
+    *((name, options) for name, options in OPTIONS.items() if not name.startswith("onnx")),
+    ("prune_heads", {"sparsity": 0.5, "importance": "activation"}),
+    ("prune_neurons", {"sparsity": 0.5, "importance": "activation"}),
+    ("distill", {**OPTIONS["distill"], "losses": ("logits", "hidden", "relations")}),
+]
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize(("name", "options"), UNREAD)
+@pytest.mark.parametrize("kind", ["encoder", "bert"])
+def test_layers_that_the_head_does_not_read_are_no_hindrance(
+    kind: str, name: str, options: Mapping[str, Any], depth: int, tmp_path: Path
+) -> None:
+    """As where frozen features of one depth did best. Students come of layers that are read, if there are any."""
+    source = save(tmp_path / kind, kind)
+    model = classifier.load(source)
+    width = model.classifier.in_features // len(model.config.depths)
+    head = torch.nn.Linear(width, model.config.outputs)
+    torch.nn.init.normal_(head.weight, generator=torch.Generator().manual_seed(0))
+    model.config, model.classifier = replace(model.config, depths=(depth,)), head
+    classifier.save(tmp_path / "read", model, source)
+    if name == "distill" and not depth:
+        with pytest.raises(StageError, match=r"compressors\.made\.0: its head reads no layer, .*: leave this step out"):
+            compress(tmp_path / "small", tmp_path / "read", (name, options))
+        return
+    compress(tmp_path / "small", tmp_path / "read", (name, options))
+    with torch.no_grad():
+        assert files.load(tmp_path / "small")(*batch()).isfinite().all()
 
 
 @pytest.mark.usefixtures("traced_once")
