@@ -18,6 +18,10 @@ QUANTIZED, ZERO_POINT = "_quantized", "_zero_point"
 """How ONNX Runtime ends the names of integers, and of which of those is none."""
 
 
+ROTARY = "RotaryEmbedding"
+"""What reads tables of angles, which nothing learns, behind its states and positions."""
+
+
 class Size(NamedTuple):
     """Of a model in a folder."""
 
@@ -47,8 +51,10 @@ def _tensors(folder: Path) -> Iterator[Tensor]:
 def _of_graph(path: Path) -> Iterator[Tensor]:
     import onnx
 
-    constants = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    graph = onnx.load(path).graph
+    constants = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    angles = {name for node in graph.node if node.op_type == ROTARY for name in node.input[2:]}
     for name, array in constants.items():
-        if array.ndim and not name.endswith(ZERO_POINT):
+        if array.ndim and not name.endswith(ZERO_POINT) and name not in angles:
             zero = constants.get(name.removesuffix(QUANTIZED) + ZERO_POINT, 0) if array.dtype == np.uint8 else 0
             yield torch.from_numpy(array - np.int16(zero) if array.dtype == np.uint8 else array.copy())
