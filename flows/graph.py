@@ -1,6 +1,6 @@
 """What DVC knows: stages, what they need, what is out of date and why, the lock file.
 
-With `reproduce` and `exchange`, the only importers of dvc.
+With `reproduce`, `exchange` and `ledger`, the only importers of dvc.
 """
 
 from __future__ import annotations

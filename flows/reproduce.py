@@ -1,4 +1,4 @@
-"""One stage made by DVC in this process, which is the stage's own; with `graph` and `exchange`, the importers of dvc.
+"""One stage made by DVC in this process, which is the stage's own; `graph`, `exchange`, `ledger` import dvc as well.
 
 The same as ``dvc repro --single-item``, whose start, the reading of the whole graph, is done once for all stages
 (`flows.nursery`). Two things are done otherwise. DVC hashes dependencies after the command, so that what was edited
@@ -25,6 +25,7 @@ from dvc.stage.exceptions import StageCmdFailedError
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml
 
+from flows import ledger
 from flows.limits import Limits
 from flows.result import Result
 from stages import artifacts
@@ -38,6 +39,8 @@ KILLED = re.compile(r"exited with (-9|-15|137|143)$")
 """A command that SIGKILL or SIGTERM has ended: the signal's number, or what the shell makes of it."""
 
 Stages = dict[str, PipelineStage]
+
+ledger.keep_whole()
 
 
 class EditedError(DvcException):
