@@ -81,7 +81,7 @@ def test_what_other_flows_have_is_waited_for_and_that_is_said(
     assert flow.stdout.readline().startswith("waiting for other flows on this machine")
     assert flow.poll() is None
     others.give_back(lease)
-    assert [line.split("  ")[:2] for line in flow.stdout] == [["start", "a\n"], ["[1/1]", "a"], ["1 stages done\n"]]
+    assert [line.split("  ")[:2] for line in flow.stdout] == [["start", "a\n"], ["[1/1]", "a"], ["1 stage done\n"]]
     assert flow.wait(timeout=60) == 0
 
 
