@@ -55,7 +55,7 @@ def reproduce(targets: list[str] | None = None, workers: int = 2, pool: str | No
     failed = [outcome.stage for outcome in outcomes if outcome.result is Result.FAILED]
     if failed:
         return Failed(message=f"{len(failed)} of {len(plan.stages)} stages failed: {', '.join(failed)}")
-    return Completed(message=f"{len(outcomes)} stage{'s' if len(outcomes) > 1 else ''} done")
+    return Completed(message=f"{len(outcomes)} stage{'' if len(outcomes) == 1 else 's'} done")
 
 
 class Dispatcher:

@@ -40,7 +40,7 @@ KILLED = re.compile(r"exited with (-9|-15|137|143)$")
 
 Stages = dict[str, PipelineStage]
 
-ledger.keep_whole()
+ledger.keep_whole()  # here, for whatever has DVC touch its list, plans and exchanges too, imports this
 
 
 class EditedError(DvcException):
