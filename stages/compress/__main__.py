@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stages import artifacts, command, params, paths, tracking
+from stages import command, params, paths, record, tracking
 from stages.compress.cell import Cell
 from stages.params import Params
 
@@ -57,14 +57,13 @@ def _score(settings: Params, cell: Cell, parameters: int) -> dict[str, float]:
     from stages.finetune import files as tuned_files
     from stages.finetune.score import score
 
-    chosen = artifacts.read_json(cell.source / "run.json")
-    keys = ("objective", "method", "seed", "trainable_parameters")
+    keys = {"objective", "method", "seed", "trainable_parameters"}
     sizes = {
         "parameters": parameters,
         "nonzero": files.nonzero(cell.target),
         "bytes_before": tuned_files.size(cell.source),
     }
-    identity = {key: chosen[key] for key in keys} | sizes | {"compressor": cell.compressor}
+    identity = record.read(cell.source).model_dump(include=keys) | sizes | {"compressor": cell.compressor}
     return score(
         files.load(cell.target),
         torch.float32,

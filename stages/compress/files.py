@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from stages import record
 from stages.artifacts import atomic_folder, read_json, write_json
 from stages.compress import chain as chains
 from stages.compress.base import Export, Material
@@ -38,7 +39,7 @@ def save(folder: Path, chain: Chain, material: Material) -> int:
     parameters = _count(model)
     with atomic_folder(folder) as temporary:
         for file in sorted(material.source.iterdir()):
-            if file.name not in (files.WEIGHTS, "run.json"):
+            if file.name not in (files.WEIGHTS, record.FILE):
                 shutil.copyfile(file, temporary / file.name)
         for place, step in enumerate(chain):
             part = material.part(f"{place}-{step.name}")
@@ -80,7 +81,7 @@ def load(folder: Path) -> Scorer:
     if isinstance(last := chain[-1].compressor, Export):
         return last.open(folder)
     model = tuned_files.empty(folder)
-    for step, record in zip(chain, taken, strict=True):
-        step.compressor.shape(model, record.shape)
+    for step, told in zip(chain, taken, strict=True):
+        step.compressor.shape(model, told.shape)
     model.load_state_dict(files.load_weights(folder / files.WEIGHTS))
     return model.eval()

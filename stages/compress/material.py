@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from stages import artifacts, paths
+from stages import artifacts, paths, record
 from stages.compress import unlabelled
 from stages.compress.base import Material
 from stages.compress.cell import Cell
@@ -24,7 +24,7 @@ def gather(settings: Params, cell: Cell, observer: Observer) -> Material:
         StageError: a file of the model or of the task is missing or damaged, or a split is empty.
     """
     task, source, family = cell.task, cell.source, tasks.read(cell.task)
-    seed = int(artifacts.read_json(source / "run.json")["seed"])
+    seed = record.read(source).seed
     tokenization = Tokenization.of(source, classifier.load_config(source).max_length)
     return Material(
         source=source,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from stages import artifacts, paths
+from stages import paths, record
 from stages import task as task_files
 from stages.corpus.tables import TEXT_COLUMNS
 from stages.diagnose import attribution, bias, mistakes, robustness
@@ -25,8 +25,7 @@ def diagnose(task: str, folder: Path, settings: Diagnose) -> Diagnosis:
     Raises:
         StageError: the model or the task is missing or damaged.
     """
-    described, chosen = task_files.read(task), artifacts.read_json(folder / "run.json")
-    model = "{objective}-{method}-{seed}".format(**chosen)
+    described, model = task_files.read(task), record.read(folder).original
     if described.family != "classification":
         return Diagnosis(task=task, model=model, labels=[], reason=f"its answers are those of {described.family}")
     table = pq.read_table(paths.task(task) / "test.parquet")

@@ -15,10 +15,11 @@ from stages.evaluate import bootstrap, comparisons
 from stages.evaluate.bootstrap import Replicates
 from stages.evaluate.comparisons import Group, Yardstick
 from stages.evaluate.order import order
-from stages.evaluate.runs import Listed, Record, Run
+from stages.evaluate.runs import Listed, Run
 from stages.evaluate.schema import NONE, Compression, Evaluation, Flag, Order, Row
 from stages.metrics.base import Answers, Metrics
 from stages.params import Params
+from stages.record import Record
 
 SIZES = ("parameters", "trainable_parameters", "bytes")
 """What a record tells of a model besides its quality."""

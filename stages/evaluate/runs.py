@@ -8,50 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, FiniteFloat
 
-from stages import artifacts, paths
+from stages import paths, record
 from stages.errors import StageError
 from stages.evaluate import predictions
 from stages.evaluate.predictions import Predictions
-from stages.evaluate.schema import NONE, Inapplicable
-from stages.params import Params, Section, parse
+from stages.evaluate.schema import Inapplicable
+from stages.params import Params
+from stages.record import INAPPLICABLE, NONE, Record
 
-RUN, FURTHER = "run.json", "further"
-INAPPLICABLE = "inapplicable"
-"""The key of a run that there cannot be: beside it are no predictions, and it says why."""
-
-
-class Record(Section):
-    """``run.json`` beside the predictions: which model answered, and its size.
-
-    `family` and `metric` are those of the task (`stages.task.Task`), `parameters` and
-    `trainable_parameters` are counts, `bytes` the weights on disk: of a method that trains beside frozen
-    weights what it trained, so that of a compressed model `bytes_before` tells the size of the whole model
-    that it was made from. What else a stage notes there is its own affair.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    objective: str
-    task: str
-    method: str
-    compressor: str
-    seed: int
-    split: str
-    family: str
-    metric: str
-    parameters: int
-    trainable_parameters: int
-    bytes: int
-    bytes_before: int | None = None
-    validation: dict[str, FiniteFloat]
-
-    @property
-    def name(self) -> str:
-        """``mlm-frozen-0``, or ``mlm-frozen-0 + int8_dynamic``."""
-        suffix = "" if self.compressor == NONE else f" + {self.compressor}"
-        return f"{self.objective}-{self.method}-{self.seed}{suffix}"
+FURTHER = "further"
 
 
 @dataclass(frozen=True)
@@ -98,10 +64,10 @@ def _finetuned_folders(params: Params, task: str) -> dict[tuple[str, str, int], 
 def _finetuned(params: Params, task: str) -> tuple[list[Run], list[Inapplicable]]:
     runs, inapplicable = [], []
     for (objective, method, seed), folder in _finetuned_folders(params, task).items():
-        if reason := _content(folder, "finetune").get(INAPPLICABLE):
+        if reason := _noted(folder, "finetune").get(INAPPLICABLE):
             inapplicable.append(Inapplicable(objective=objective, method=method, seed=seed, reason=reason))
             continue
-        run = _read(folder, "finetune")
+        run = _read(folder)
         _check_identity(run.record, (objective, task, method, NONE, seed), folder)
         runs.append(run)
     return runs, inapplicable
@@ -112,39 +78,39 @@ def _compressed(params: Params, task: str) -> list[Run]:
     runs: dict[str, Run] = {}
     for model, compressor in product(params.compress.models, params.compress.compressors):
         folder = paths.compressed_predictions(task, model, compressor)
-        run = _read(folder, "compress")
-        record = run.record
-        objective = record.objective if model == paths.BEST else model
-        _check_identity(record, (objective, task, record.method, compressor, record.seed), folder)
-        if (record.objective, record.method, record.seed) not in _finetuned_folders(params, task):
+        _noted(folder, "compress")
+        run = _read(folder)
+        found = run.record
+        objective = found.objective if model == paths.BEST else model
+        _check_identity(found, (objective, task, found.method, compressor, found.seed), folder)
+        if (found.objective, found.method, found.seed) not in _finetuned_folders(params, task):
             raise StageError(
-                f"{folder} was made from {record.objective}-{record.method}-{record.seed}, "
+                f"{folder} was made from {found.original}, "
                 f"which params.yaml no longer lists: run the compress stage again (`dvc repro`)"
             )
-        runs.setdefault(record.name, run)
+        runs.setdefault(found.name, run)
     return list(runs.values())
 
 
-def _read(folder: Path, stage: str) -> Run:
-    record = parse(Record, _content(folder, stage), str(folder / RUN))
+def _read(folder: Path) -> Run:
+    found = record.read(folder)
     files = sorted((folder / FURTHER).glob("*.parquet"))
-    further = {file.stem: predictions.read(file, record.family) for file in files}
-    return Run(record, predictions.read(folder / "predictions.parquet", record.family), further)
+    further = {file.stem: predictions.read(file, found.family) for file in files}
+    return Run(found, predictions.read(folder / "predictions.parquet", found.family), further)
 
 
-def _content(folder: Path, stage: str) -> dict[str, Any]:
+def _noted(folder: Path, stage: str) -> dict[str, Any]:
     if not folder.is_dir():
         raise StageError(f"{folder} is missing: the {stage} stage writes it; run `dvc repro`")
-    content: dict[str, Any] = artifacts.read_json(folder / RUN)
-    return content
+    return record.contents(folder)
 
 
-def _check_identity(record: Record, expected: tuple[str, str, str, str, int], folder: Path) -> None:
-    found = (record.objective, record.task, record.method, record.compressor, record.seed)
-    if found != expected:
-        raise StageError(f"{folder} holds the run {found}, not {expected}: remove it and run `dvc repro`")
-    if record.split != "test":
-        raise StageError(f"{folder} holds predictions on {record.split}, not on test")
+def _check_identity(found: Record, expected: tuple[str, str, str, str, int], folder: Path) -> None:
+    identity = (found.objective, found.task, found.method, found.compressor, found.seed)
+    if identity != expected:
+        raise StageError(f"{folder} holds the run {identity}, not {expected}: remove it and run `dvc repro`")
+    if found.split != "test":
+        raise StageError(f"{folder} holds predictions on {found.split}, not on test")
 
 
 def _check_same_examples(first: Run, run: Run) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import FiniteFloat
 
+from stages import record
 from stages.params import Section
 from stages.paths import BEST
 
-NONE = "none"
+NONE = record.NONE
 """The compressor of an uncompressed model, and the split of a figure that no split decides."""
 
 

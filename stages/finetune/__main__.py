@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from stages import command, params, paths, tracking
+from stages import command, params, paths, record, tracking
 from stages.finetune.cell import Cell
 from stages.params import Params
 from stages.training import launch
@@ -100,7 +100,7 @@ def _score(settings: Params, cell: Cell, tuned: Tuned) -> dict[str, float]:
         "parameters": sum(parameter.numel() for parameter in tuned.model.parameters()),
         "trainable_parameters": tuned.trainable_parameters,
     }
-    identity = {"objective": cell.objective, "method": cell.method, "compressor": "none", "seed": cell.seed}
+    identity = {"objective": cell.objective, "method": cell.method, "compressor": record.NONE, "seed": cell.seed}
     return score(
         files.load(cell.model).to(device.find()),
         precision.compute_dtype(settings.engine),

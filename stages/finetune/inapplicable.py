@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages.artifacts import atomic_folder, write_json
-
-KEY, RUN = "inapplicable", "run.json"
+from stages.record import FILE, INAPPLICABLE
 
 
 class Inapplicable(Exception):
@@ -17,4 +16,4 @@ def note(folders: tuple[Path, ...], reason: Inapplicable) -> None:
     """Write, in the place of what the run would have made, why there is nothing."""
     for folder in folders:
         with atomic_folder(folder) as temporary:
-            write_json(temporary / RUN, {KEY: str(reason)})
+            write_json(temporary / FILE, {INAPPLICABLE: str(reason)})

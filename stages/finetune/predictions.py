@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import paths
+from stages import paths, record
 from stages.artifacts import atomic_folder, write_json
 from stages.corpus.tables import FURTHER
 from stages.finetune import leaderboard
@@ -46,7 +46,7 @@ def write(
                 _write_table(target, paths.task(task) / FURTHER / target.name, family, answered)
             else:
                 leaderboard.write(temporary / f"{name}.tsv", family, family.task.further[name], answered.scores)
-        write_json(temporary / "run.json", asked | dict(run))
+        write_json(temporary / record.FILE, asked | dict(run))
 
 
 def _write_table(target: Path, asked: Path, family: Family, answered: Answered) -> None:

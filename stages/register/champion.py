@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stages import artifacts, paths
+from stages import artifacts, paths, record
 from stages.params import Params
 from stages.predict import source
+from stages.record import Record
 from stages.register import judgement, package, rescore
 from stages.register.judgement import Judgement
 from stages.tracking import lineage, store
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-ALIAS, MD5, RUN = "champion", "md5", "run.json"
+ALIAS, MD5 = "champion", "md5"
 
 IDENTITY = ("objective", "method", "seed")
 """What a version says of where its model comes from, out of ``run.json``."""
@@ -30,7 +31,7 @@ class Candidate:
 
     task: str
     folder: Path
-    run: dict[str, Any]
+    record: Record
     judged: Judgement
 
 
@@ -56,9 +57,8 @@ def candidate(settings: Params, task: str) -> Candidate:
         StageError: it or the task is missing or damaged.
     """
     folder = paths.selected(task)
-    run = artifacts.read_json(folder / RUN)
-    value = float(run["validation"][run["metric"]])
-    return Candidate(task, folder, run, Judgement(value, judgement.present(settings, task)))
+    found = record.read(folder)
+    return Candidate(task, folder, found, Judgement(found.score, judgement.present(settings, task)))
 
 
 def register(settings: Params, candidate: Candidate) -> Verdict:
@@ -91,7 +91,7 @@ def _registered(client: MlflowClient, candidate: Candidate) -> ModelVersion:
     with suppress(MlflowException):  # if it is there; what else is wrong, the next call says
         client.create_registered_model(task)
     origin = {key: value for key, value in lineage.origin().items() if key.startswith("git.")}
-    identity = {key: str(candidate.run[key]) for key in IDENTITY}
+    identity = {key: str(getattr(candidate.record, key)) for key in IDENTITY}
     tags = {MD5: md5, **identity, **origin, **candidate.judged.tags}
     return client.create_model_version(task, info.model_uri, tags=tags, model_id=info.model_id)
 

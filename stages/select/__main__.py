@@ -31,9 +31,10 @@ def main(argv: Sequence[str] | None) -> None:
 
         for model, chosen in choose.choose(settings, task).items():
             choose.write(chosen, paths.selected(task, model))
+            metric, score = chosen.record.metric, chosen.record.score
             of = "" if model == paths.BEST else f" of {model}"
-            print(f"{task}: {chosen.folder.name} is best{of} on validation, {chosen.metric} {chosen.value:.4f}")
-            run.summary({f"validation.{chosen.metric}{of.replace(' ', '.')}": chosen.value})
+            print(f"{task}: {chosen.folder.name} is best{of} on validation, {metric} {score:.4f}")
+            run.summary({f"validation.{metric}{of.replace(' ', '.')}": score})
 
 
 if __name__ == "__main__":

@@ -5,24 +5,23 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from stages import paths
-from stages.artifacts import atomic_folder, read_json, write_json
+from stages import paths, record
+from stages.artifacts import atomic_folder, write_json
 from stages.errors import StageError
-from stages.finetune import files, inapplicable
+from stages.finetune import files
 from stages.params import Params
-
-RUN = "run.json"
+from stages.record import Record
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A fine-tuned model, its ``run.json``, and its validation figure, which is of the task's metric."""
+    """A fine-tuned model, all that its ``run.json`` notes, and what of it every model's has."""
 
     folder: Path
-    run: dict[str, object]
-    metric: str
-    value: float
+    noted: dict[str, Any]
+    record: Record
 
 
 def choose(settings: Params, task: str) -> dict[str, Candidate]:
@@ -33,7 +32,7 @@ def choose(settings: Params, task: str) -> dict[str, Candidate]:
     """
     found = candidates(settings, task)
     by_name = {
-        name: [one for one in found if name in (paths.BEST, one.run["objective"])] for name in settings.compress.models
+        name: [one for one in found if name in (paths.BEST, one.record.objective)] for name in settings.compress.models
     }
     for name, among in by_name.items():
         if not among:
@@ -57,21 +56,22 @@ def candidates(settings: Params, task: str) -> list[Candidate]:
 def _candidate(task: str, objective: str, method: str, seed: int) -> Candidate | None:
     """None where there cannot be such a run."""
     folder = paths.finetuned(task, objective, method, seed)
-    run = read_json(paths.PREDICTIONS / "finetuned" / task / folder.name / RUN)
-    if inapplicable.KEY in run:
+    answers = paths.PREDICTIONS / "finetuned" / task / folder.name
+    noted = record.contents(answers)
+    if record.INAPPLICABLE in noted:
         return None
     if not folder.is_dir():
         raise StageError(f"{folder.relative_to(paths.ROOT)} is missing: run `dvc repro` to make it")
-    return Candidate(folder, run, run["metric"], float(run["validation"][run["metric"]]))
+    return Candidate(folder, noted, record.read(answers))
 
 
 def best(among: list[Candidate]) -> Candidate:
     """The highest on validation; of equals the first listed, so that the choice is reproducible."""
-    return max(among, key=lambda candidate: candidate.value)
+    return max(among, key=lambda candidate: candidate.record.score)
 
 
 def write(chosen: Candidate, target: Path) -> None:
     """Copy the model, so that it stands alone, with the ``run.json`` that says which one it is."""
     with atomic_folder(target) as temporary:
         files.stand_alone(chosen.folder, temporary)
-        write_json(temporary / RUN, chosen.run)
+        write_json(temporary / record.FILE, chosen.noted)

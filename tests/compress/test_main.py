@@ -15,7 +15,7 @@ from stages.finetune.run import finetune
 from stages.finetune.tokenization import Tokenization
 from stages.params import Params
 from stages.select import choose
-from tests.finetune.test_run import IDENTITY, scored, settings, tune  # noqa: F401 - a fixture
+from tests.finetune.test_run import scored, settings, tune  # noqa: F401 - a fixture
 from tests.training.toy import Silent
 
 CELL = Cell("imdb", paths.BEST, "small")
@@ -27,7 +27,7 @@ CHAIN = [
 
 
 @pytest.fixture
-def selected(settings: Params, monkeypatch: pytest.MonkeyPatch) -> Params:  # noqa: F811
+def selected(settings: Params) -> Params:  # noqa: F811
     """With a selected model, and a chain that compresses it."""
     compressors = {"compress": settings.compress.model_copy(update={"compressors": ["small"]})}
     made = settings.model_copy(
@@ -37,8 +37,6 @@ def selected(settings: Params, monkeypatch: pytest.MonkeyPatch) -> Params:  # no
             **compressors,
         }
     )
-    for name in ("parameters", "trainable_parameters"):
-        monkeypatch.setitem(IDENTITY, name, 1)
     folder = tune(made, "full")
     scored(made, folder, tuned_files.load(folder), folder.name)
     choose.write(choose.choose(made, "imdb")[paths.BEST], paths.selected("imdb"))

@@ -20,6 +20,7 @@ from stages.task import Task
 from tests.evaluate.tracked import Tracked
 from tests.model import checkpoints
 from tests.predict import made
+from tests.recorded import noted
 
 COUNT = 60
 
@@ -41,7 +42,7 @@ def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids = [f"{number:03d}" for number in range(COUNT)]
     pq.write_table(pa.table({"text": rows, "label": labels, "id": ids}), folder / "test.parquet")
     made.tuned(paths.selected("asked"), "encoder")
-    artifacts.write_json(paths.selected("asked") / "run.json", {"objective": "mlm", "method": "full", "seed": 1})
+    artifacts.write_json(paths.selected("asked") / "run.json", noted(task="asked", seed=1))
     return rows
 
 

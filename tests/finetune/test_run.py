@@ -32,7 +32,8 @@ from tests.finetune.methods.made import OPTIONS
 from tests.model import checkpoints
 from tests.training.toy import Silent
 
-IDENTITY = {"objective": "theirs", "method": "full", "seed": 0, "compressor": "none"}
+SIZES = {"parameters": 1, "trainable_parameters": 1}
+IDENTITY = {"objective": "theirs", "method": "full", "seed": 0, "compressor": "none", **SIZES}
 
 
 def texts(count: int, seed: int) -> tuple[list[str], list[int]]:

@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from scipy.stats import binomtest
 
-from stages import artifacts, params, paths, tracking
+from stages import artifacts, params, paths, record, tracking
 from stages.errors import StageError
 from stages.model import files
 from stages.params import Params
@@ -34,6 +34,7 @@ from stages.task import FILE, Task
 from stages.tracking import store
 from tests.predict import made
 from tests.predict.test_predictor import HUNDRED_THOUSAND, texts
+from tests.recorded import noted
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -78,8 +79,8 @@ def select(task: str, value: float, kind: str = "bert", seed: int = 0, labels: t
     shutil.rmtree(paths.selected(task), ignore_errors=True)
     folder = made.tuned(paths.MODELS / "made" / f"{task}-{seed}-{value}" / "model", kind, labels, seed)
     metric = json.loads((paths.task(task) / FILE).read_text())["metric"]
-    run = {"objective": "mlm", "method": "full", "seed": seed, "metric": metric, "validation": {metric: value}}
-    artifacts.write_json(folder / champion.RUN, run)
+    run = noted(task=task, seed=seed, metric=metric, validation={metric: value})
+    artifacts.write_json(folder / record.FILE, run)
     shutil.copytree(folder, paths.selected(task))
 
 

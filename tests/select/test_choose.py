@@ -10,6 +10,7 @@ import pytest
 from stages import params, paths
 from stages.errors import StageError
 from stages.select import choose
+from tests.recorded import noted
 
 
 @pytest.fixture
@@ -41,11 +42,11 @@ def put(root: Path, name: str, value: float) -> None:
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(
         json.dumps(
-            {
-                "objective": name.partition("-")[0],
-                "metric": "matthews",
-                "validation": {"accuracy": 0.5, "matthews": value},
-            }
+            noted(
+                objective=name.partition("-")[0],
+                metric="matthews",
+                validation={"accuracy": 0.5, "matthews": value},
+            )
         )
     )
 
@@ -58,7 +59,7 @@ def test_the_best_listed_model_is_copied(runs: params.Params, tmp_path: Path) ->
     assert chosen.folder.name == last
     choose.write(chosen, tmp_path / "selected")
     assert (tmp_path / "selected" / "model.safetensors").read_text() == last
-    assert json.loads((tmp_path / "selected" / "run.json").read_text()) == chosen.run
+    assert json.loads((tmp_path / "selected" / "run.json").read_text()) == chosen.noted
 
 
 def test_each_objective_that_is_asked_for_has_its_own_best(runs: params.Params) -> None:
@@ -85,6 +86,14 @@ def test_a_missing_result_is_named(runs: params.Params, tmp_path: Path) -> None:
     first = f"{runs.pretrain.objectives[0]}-{runs.finetune.methods[0]}-{runs.seeds[0]}"
     (tmp_path / "PREDICTIONS" / "finetuned" / "imdb" / first / "run.json").unlink()
     with pytest.raises(StageError, match=f"{first}.*dvc repro"):
+        choose.candidates(runs, "imdb")
+
+
+@pytest.mark.parametrize(("content", "message"), [("[]", "no JSON object"), ("{}", "objective")])
+def test_a_damaged_result_is_named(runs: params.Params, tmp_path: Path, content: str, message: str) -> None:
+    first = f"{runs.pretrain.objectives[0]}-{runs.finetune.methods[0]}-{runs.seeds[0]}"
+    (tmp_path / "PREDICTIONS" / "finetuned" / "imdb" / first / "run.json").write_text(content)
+    with pytest.raises(StageError, match=f"{first}.*{message}"):
         choose.candidates(runs, "imdb")
 
 
