@@ -25,6 +25,7 @@ from stages.tokenizer.vocabulary import Vocabulary
 from stages.training import device, precision, randomness
 from stages.training.checkpoint import Checkpoint
 from stages.training.loop import Observer, Plan, train
+from stages.training.observer import Onward, onward
 from stages.training.optimizer import Optimizers, muon_adamw
 
 Curve = list[dict[str, float]]
@@ -97,15 +98,15 @@ class Run:
             StageError: the checkpoint to start from is of another block, size or vocabulary; or there is no phase.
         """
         dtype = precision.set_up(self._settings.engine)
-        result, weights = None, self._weights_to_start_from()
+        curve: Curve = []
+        spent: dict[str, float] = dict.fromkeys(SPENT, 0)
+        weights = self._weights_to_start_from()
         for number, (phase, checkpoint) in enumerate(zip(self._phases, self._checkpoints, strict=True)):
             model = self._model(phase.objective, weights)
-            curve = [row | {"phase": number} for row in self._train(phase, model, checkpoint, observer, dtype)]
-            curve = _continued(result.curve if result else [], curve)
-            result = Pretrained(model, curve, phase.objective.scoring)
-            weights = model.state_dict()
-        assert result is not None
-        return result
+            rows = self._train(phase, model, checkpoint, Onward(observer, spent), dtype)
+            curve += [onward(row, spent) | {"phase": number} for row in rows]
+            weights, spent = model.state_dict(), {name: curve[-1][name] for name in SPENT}
+        return Pretrained(model, curve, phase.objective.scoring)
 
     def _weights_to_start_from(self) -> dict[str, Tensor]:
         if not self._start:
@@ -197,14 +198,6 @@ def _measured(workload: Pretraining) -> Curve:
     workload.model.eval()
     with torch.no_grad():
         return [{"step": 0, "tokens": 0, "flops": 0, **workload.evaluate()}]
-
-
-def _continued(before: Curve, curve: Curve) -> Curve:
-    """One curve after another, what was spent counted on."""
-    if not before:
-        return curve
-    spent = {name: before[-1][name] for name in SPENT}
-    return before + [row | {name: row[name] + spent[name] for name in SPENT} for row in curve]
 
 
 def summary(curve: Curve) -> dict[str, float]:

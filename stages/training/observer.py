@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from stages import progress, tracking
+from stages.training.loop import Observer
 
 LOG_SECONDS = 2.0
 """Between two training losses sent to tracking; held-out figures are always sent."""
@@ -32,6 +33,29 @@ class TrackedProgress:
         """Log the held-out figures."""
         figures = {f"validation.{name}": value for name, value in row.items() if name not in ("step", "tokens")}
         self._run.log({**figures, "tokens": row["tokens"]}, step=int(row["step"]))
+
+
+class Onward:
+    """An `Observer` of a later phase of a run, which counts on from what those before have spent.
+
+    ``spent``: the columns of a curve that count on, with how far they have come.
+    """
+
+    def __init__(self, observer: Observer, spent: Mapping[str, float]) -> None:
+        self._observer, self._spent = observer, spent
+
+    def step(self, step: int, tokens: int, loss: float) -> None:
+        """Tell of a step by its place in the run."""
+        self._observer.step(step + int(self._spent["step"]), tokens, loss)
+
+    def evaluated(self, row: dict[str, float]) -> None:
+        """Tell of a row as it stands in the run's curve."""
+        self._observer.evaluated(onward(row, self._spent))
+
+
+def onward(row: Mapping[str, float], spent: Mapping[str, float]) -> dict[str, float]:
+    """A row of a phase's curve in that of the run."""
+    return {**row, **{name: row[name] + before for name, before in spent.items()}}
 
 
 class Unwatched:

@@ -34,6 +34,21 @@ ENTRIES = {
 FLOPS = 2.0e9
 
 
+class Watched(Silent):
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[int] = []
+        self.rows: list[dict[str, float]] = []
+
+    def step(self, step: int, tokens: int, loss: float) -> None:
+        self.told.append(step)
+
+    def evaluated(self, row: dict[str, float]) -> None:
+        self.rows.append(row)
+
+
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     """Small parameters, a packed made language and a tokenizer."""
@@ -71,6 +86,16 @@ def test_a_run_spends_its_budget(name: str, settings: Params) -> None:
         phases = len(ENTRIES[name].get("phases", [0]))  # type: ignore[arg-type]
         assert 0.94 * FLOPS < last["flops"] <= FLOPS
         assert [row["phase"] for row in result.curve] == [phase for phase in range(phases) for _ in range(4)]
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRIES if name != "scratch"])
+def test_who_watches_is_told_the_curve_of_the_run(name: str, settings: Params) -> None:
+    """Steps, and held-out figures with what they cost, count on over phases for the tracking server too."""
+    watched = Watched()
+    curve = Run(settings, name, 0).train(watched).curve
+    assert watched.told == list(range(1, int(curve[-1]["step"]) + 1))
+    trained = [{key: value for key, value in row.items() if key != "phase"} for row in curve if row["step"]]
+    assert watched.rows == trained
 
 
 def test_a_phase_starts_from_the_weights_of_the_one_before(settings: Params, monkeypatch: pytest.MonkeyPatch) -> None:
