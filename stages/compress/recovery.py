@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from stages.compress.base import Material
 from stages.finetune import files as tuned_files
+from stages.finetune import parts
 from stages.finetune.examples import Batch
 from stages.finetune.predict import scores
 from stages.finetune.tagged import IGNORED
@@ -72,10 +73,11 @@ class Learning:
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._shuffled(epoch)
-        places = self._order[place]
-        batch, weight = self._material.train.batch(places), self._material.train.weight(places)
-        terms = {name: Term(total, weight) for name, total in self._objective(batch).items()}
-        return Loss(terms, int(batch.attention_mask.sum()))
+        places, train = self._order[place], self._material.train
+        lengths, weight = train.lengths[places], train.weight(places)
+        cut = parts.split(places, lengths)
+        totals = parts.add_up(cut, lambda part: self._objective(train.batch(part)), weight)
+        return Loss({name: Term(total, weight) for name, total in totals.items()}, int(lengths.sum()))
 
     def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
         return self._material.train.shuffled(self._batch_size, self._material.seed, epoch)

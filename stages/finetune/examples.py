@@ -22,9 +22,6 @@ from stages.token_store import Ids, TokenStore
 from stages.tokenizer import encode
 from stages.training import randomness
 
-BUCKET = 8
-"""Batches that are sorted by length together: padding shrinks, and order stays nearly random."""
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -87,16 +84,9 @@ class Examples:
             yield places, self.batch(places)
 
     def shuffled(self, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-        """The places of each batch of an epoch: shuffled, sorted by length within buckets, shuffled again."""
-        generator = randomness.numpy_generator(seed, "finetune-order", epoch)
-        order, bucket = generator.permutation(len(self)), batch_size * BUCKET
-        buckets = [order[start : start + bucket] for start in range(0, len(order), bucket)]
-        batches = [
-            part[start : start + batch_size]
-            for part in (chunk[np.argsort(self.lengths[chunk], kind="stable")] for chunk in buckets)
-            for start in range(0, len(part), batch_size)
-        ]
-        return [batches[i] for i in generator.permutation(len(batches))]
+        """The places of each batch of an epoch."""
+        order = randomness.numpy_generator(seed, "finetune-order", epoch).permutation(len(self))
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
 def load(task: str, split: str, tokenization: Tokenization, limit: int | None = None, seed: int = 0) -> Examples:

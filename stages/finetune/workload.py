@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stages.finetune import parts
 from stages.finetune.examples import Examples
 from stages.finetune.predict import scores
 from stages.model.dropout import Dropout
@@ -27,7 +28,7 @@ class Regime:
 
     Attributes:
         batch_size: examples of a step.
-        parts: how many pieces of a batch are computed one after the other, in as much less memory.
+        parts: into how many a batch is cut at least, to be computed one after the other in as much less memory.
         label_smoothing: share of the target that all classes get alike (Szegedy et al. 2016, §7).
         dropout: share of what layers write, and of what the head reads, that is left out.
         penalties: what is minimised beside the task's loss.
@@ -50,20 +51,21 @@ class Finetuning:
         self.steps_per_epoch = len(self._order)
 
     def loss(self, step: int) -> Loss:
-        """That of this process's share of a batch; all its parts but the last one have left their gradients behind."""
+        """That of this process's share of a batch."""
         whole = self._places(step)
         places, counts = distributed.share(whole), not distributed.is_spare(whole)
         weight = distributed.average(counts * self._job.train.weight(places))
         generator = randomness.torch_generator(self._job.seed, "finetune-dropout", distributed.position(step))
         dropout = Dropout(self._regime.dropout, generator)
-        done: Tensor | float = 0.0
-        *before, last = np.array_split(places, min(self._regime.parts, len(places)))
-        for part in before:
-            total = counts * self._total(part, dropout)
-            (total / weight).backward()
-            done = done + total.detach()
-        terms = {"loss": Term(counts * self._total(last, dropout) + done, weight), **self._regime.penalties()}
-        return Loss(terms, int(self._job.train.lengths[whole].sum()))
+        lengths = self._job.train.lengths
+        pieces = np.array_split(places, min(self._regime.parts, len(places)))
+        totals = parts.add_up(
+            [part for piece in pieces for part in parts.split(piece, lengths[piece])],
+            lambda part: {"loss": counts * self._total(part, dropout)},
+            weight,
+        )
+        terms = {"loss": Term(totals["loss"], weight), **self._regime.penalties()}
+        return Loss(terms, int(lengths[whole].sum()))
 
     def _places(self, step: int) -> NDArray[np.int64]:
         epoch, place = divmod(step, self.steps_per_epoch)

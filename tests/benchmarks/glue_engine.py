@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.glue_engine --glue data/glue --checkpoint minilm --task cola --seed 0
 
-Its own ways are kept where they are a matter of speed: batches of similar lengths, the precision that ``auto`` gives.
+Its own ways are kept where they are a matter of speed: texts of similar lengths are computed together, in the precision
+that ``auto`` gives.
 """
 
 from __future__ import annotations

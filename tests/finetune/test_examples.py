@@ -27,7 +27,7 @@ def test_a_batch_holds_each_text_and_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_an_epoch_has_every_example_once(batch_size: int, tmp_path: Path) -> None:
-    """In an order of the seed and the epoch, with less padding than at random."""
+    """In an order of the seed and the epoch."""
     some = examples(tmp_path / "some", 100, 0)
     orders = [some.shuffled(batch_size, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0), (0, 0))]
     for order in orders:
