@@ -180,7 +180,7 @@ def test_names_are_learnt_and_judged_by_entities(method: str, architecture: str,
     assert table["label"].tolist() == sentences(100, 2)[1]
     found = f1_score([row.split() for row in table["label"]], [row.split() for row in table["prediction"]])
     assert figures["test.f1"] == figures["test.score"] == pytest.approx(found)
-    assert found > (0.7 if method == "full" else 0.6)
+    assert found > (0.65 if method == "full" else 0.6)
 
 
 def test_it_is_evaluated_with_intervals_and_a_model_that_finds_nothing_is_flagged(settings: Params) -> None:

@@ -126,7 +126,7 @@ def test_what_is_taught_is_learnt(tmp_path: Path) -> None:
     """The student's answers come nearer to the teacher's."""
     saved = save(tmp_path / "encoder", "encoder")
     data = material(tmp_path / "data", saved)
-    options = {"num_hidden_layers": 1, "learning_rate": 3e-3, "batch_size": 8, "epochs": 8}
+    options = {"num_hidden_layers": 1, "learning_rate": 3e-3, "batch_size": 8, "epochs": 16}
     compress(tmp_path / "small", saved, ("distill", options), data=data)
     teacher, untaught = classifier.load(saved), classifier.load(saved)
     student.thin(untaught, 1)
