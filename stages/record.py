@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, FiniteFloat
 
 from stages import artifacts
+from stages.artifacts import atomic_folder, write_json
 from stages.errors import StageError
 from stages.params import Section, parse
 
@@ -15,7 +17,7 @@ FILE = "run.json"
 NONE = "none"
 """The compressor of a model that is not compressed."""
 INAPPLICABLE = "inapplicable"
-"""The only key of a run that there cannot be: beside it are no answers, and it says why."""
+"""The only key of a run that there cannot be: beside it are no answers, and under it stands an `Absence`."""
 
 
 class Record(Section):
@@ -65,6 +67,16 @@ class Record(Section):
         return self.validation[self.metric]
 
 
+class Absence(Section):
+    """A run that there cannot be, and why."""
+
+    objective: str
+    method: str
+    compressor: str
+    seed: int
+    reason: str
+
+
 def contents(folder: Path) -> dict[str, Any]:
     """All that is noted in a folder.
 
@@ -84,3 +96,21 @@ def read(folder: Path) -> Record:
         StageError: the file is missing or damaged.
     """
     return parse(Record, contents(folder), str(folder / FILE))
+
+
+def note(folders: Iterable[Path], absence: Absence) -> None:
+    """Write, in the place of what the run would have made, why there is nothing."""
+    for folder in folders:
+        with atomic_folder(folder) as temporary:
+            write_json(temporary / FILE, {INAPPLICABLE: absence.model_dump()})
+
+
+def absence(folder: Path) -> Absence | None:
+    """Why there is no such run; None where nothing says so.
+
+    Raises:
+        StageError: the file is damaged.
+    """
+    if not (folder / FILE).is_file() or INAPPLICABLE not in (noted := contents(folder)):
+        return None
+    return parse(Absence, noted[INAPPLICABLE], f"{folder / FILE}: {INAPPLICABLE}")

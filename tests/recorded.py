@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from stages import record
 
 
 def noted(**changes: Any) -> dict[str, Any]:
@@ -22,3 +25,11 @@ def noted(**changes: Any) -> dict[str, Any]:
         "validation": {"accuracy": 0.5},
     }
     return whole | changes
+
+
+def note_absence(folder: Path, **changes: Any) -> record.Absence:
+    """Let a folder say that there cannot be the run ``mlm-full-0``, but for the changes."""
+    told = {"objective": "mlm", "method": "full", "compressor": "none", "seed": 0, "reason": "it has no head"}
+    absence = record.Absence(**told | changes)
+    record.note([folder], absence)
+    return absence

@@ -45,6 +45,8 @@ def tiny(settings: dict[str, Any], source: Path) -> dict[str, Any]:
     settings["methods"]["full"] |= {"epochs": 1}
     # which model is the best of so little is chance, and a head that reads embeddings alone has no layers for a student
     settings["compressors"]["small"] = [{"compressor": "vocabulary", "min_count": 2}, "onnx_int8"]
+    settings["compressors"]["deeper"] = {"compressor": "distill", "num_hidden_layers": 3}  # than any model is
+    settings["compress"]["compressors"] = [*settings["compress"]["compressors"], "deeper"]
     return settings
 
 
@@ -98,7 +100,9 @@ def test_everything_is_there(serial: Path) -> None:
     for objective in ("scratch", "mlm"):
         for method in ("frozen", "full"):
             assert (objective, "rotten_tomatoes", method, "none") in measured
-    assert any(compressor == "int8_dynamic" for *_, compressor in measured)
+    assert {compressor for *_, compressor in measured} == {"none", "int8_dynamic", "onnx_int8", "small"}
+    report = (serial / "reports" / "report.md").read_text(encoding="utf-8")
+    assert "- rotten_tomatoes, `deeper` of `" in report  # and why there cannot be one
     assert any(r["metric"] == "bits_per_byte" and r["objective"] == "mlm" for r in rows)
     assert (serial / "reports" / "report.md").stat().st_size > 1000
     assert (serial / "reports" / "speed.csv").read_text().startswith("subject,peer,figure,unit,value,ratio\n")

@@ -8,7 +8,7 @@ import pytest
 
 from stages import artifacts, record
 from stages.errors import StageError
-from tests.recorded import noted
+from tests.recorded import note_absence, noted
 
 
 def write(folder: Path, text: str) -> None:
@@ -49,3 +49,29 @@ def test_a_metric_that_was_not_measured_is_named(tmp_path: Path) -> None:
     artifacts.write_json(tmp_path / record.FILE, noted(metric="matthews"))
     with pytest.raises(StageError, match="imdb: mlm-full-0 has no matthews on validation"):
         _ = record.read(tmp_path).score
+
+
+def test_a_run_that_there_cannot_be_says_why(tmp_path: Path) -> None:
+    """In place of whatever lay there; and nothing else says so."""
+    write(tmp_path, "{}")
+    (tmp_path / "model.safetensors").write_bytes(b"old")
+    told = note_absence(tmp_path, compressor="onnx", seed=2)
+    assert record.absence(tmp_path) == told
+    assert [file.name for file in tmp_path.iterdir()] == [record.FILE]
+    artifacts.write_json(tmp_path / record.FILE, noted())
+    assert record.absence(tmp_path) is None
+    assert record.absence(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "no JSON object"),
+        ('{"inapplicable": "so"}', r"run\.json: inapplicable"),
+        ('{"inapplicable": {}}', "objective"),
+    ],
+)
+def test_a_damaged_reason_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(StageError, match=message):
+        record.absence(tmp_path)

@@ -5,15 +5,18 @@
 Reads models/selected/<task>/<model>, the training and validation examples in data/encoded/<task>, or data/tasks/<task>
 where the model has another tokenizer than models/tokenizer, and texts in data/corpus where a student is to learn from
 some; writes models/compressed/<task>/<model>/<compressor> and its test predictions under data/predictions/compressed.
-What trains and was killed goes on where it was.
+Where the compressor does not fit the model, a file in their place says why. What trains and was killed goes on where it
+was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from stages import command, params, paths, record, tracking
 from stages.compress.cell import Cell
+from stages.errors import Inapplicable
 from stages.params import Params
 
 
@@ -44,8 +47,14 @@ def _compress(settings: Params, cell: Cell, run: tracking.Run) -> None:
     steps = chain.read(settings, cell.compressor)
     with watching(f"compress {cell.task} {cell.model} {cell.compressor}", None, run) as observer:
         given = material.gather(settings, cell, observer)
-        parameters = files.save(cell.target, steps, given)
-    run.summary(_score(settings, cell, parameters))
+        try:
+            parameters = files.save(cell.target, steps, given)
+        except Inapplicable as reason:
+            absent = record.Absence(**_identity(cell), reason=str(reason))
+            record.note((cell.target, cell.predictions), absent)
+            print(f"{cell.compressor} of {cell.task}'s {cell.model} cannot be: {reason}")
+        else:
+            run.summary(_score(settings, cell, parameters))
     given.discard()
 
 
@@ -57,13 +66,12 @@ def _score(settings: Params, cell: Cell, parameters: int) -> dict[str, float]:
     from stages.finetune import files as tuned_files
     from stages.finetune.score import score
 
-    keys = {"objective", "method", "seed", "trainable_parameters"}
     sizes = {
         "parameters": parameters,
+        "trainable_parameters": record.read(cell.source).trainable_parameters,
         "nonzero": files.nonzero(cell.target),
         "bytes_before": tuned_files.size(cell.source),
     }
-    identity = record.read(cell.source).model_dump(include=keys) | sizes | {"compressor": cell.compressor}
     return score(
         files.load(cell.target),
         torch.float32,
@@ -71,8 +79,14 @@ def _score(settings: Params, cell: Cell, parameters: int) -> dict[str, float]:
         task=cell.task,
         folder=cell.target,
         predicted=cell.predictions,
-        run=identity,
+        run=_identity(cell) | sizes,
     )
+
+
+def _identity(cell: Cell) -> dict[str, Any]:
+    """As what is noted of the run names it."""
+    model = record.read(cell.source).model_dump(include={"objective", "method", "seed"})
+    return {**model, "compressor": cell.compressor}
 
 
 if __name__ == "__main__":

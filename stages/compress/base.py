@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from stages import params
-from stages.errors import StageError
+from stages.errors import Inapplicable, StageError
 from stages.finetune.examples import Batch, Examples
 from stages.finetune.predict import Scorer
 from stages.finetune.tasks.base import Family
@@ -118,7 +118,8 @@ class Compressor(ABC):
         """Give the model its smaller modules and weights, in place.
 
         Raises:
-            StageError: the model's architecture has no place for it.
+            Inapplicable: the model's architecture has no place for it.
+            StageError: an option has a value that cannot be of its sizes.
         """
 
     @abstractmethod
@@ -126,8 +127,12 @@ class Compressor(ABC):
         """Give a model of the shape before, whose weights are still to be loaded, the same modules, in place."""
 
     def refuse(self, reason: str) -> StageError:
-        """The error that says why it cannot be done."""
+        """The error that says what is wrong with what was asked."""
         return StageError(f"{self.where}: {reason}")
+
+    def unfit(self, reason: str) -> Inapplicable:
+        """What says why it cannot be done to this model, which nobody chose by name."""
+        return Inapplicable(f"{self.where}: {reason}")
 
 
 class Export(Compressor):

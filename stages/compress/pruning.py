@@ -83,8 +83,8 @@ def classifier(compressor: Compressor, model: Answerer) -> Classifier:
     """The model, if it is one that this can be done to.
 
     Raises:
-        StageError: it is not.
+        Inapplicable: it is not.
     """
     if not isinstance(model, Classifier):
-        raise compressor.refuse(f"{type(model).__name__} models, which use the vocabulary's output, keep their weights")
+        raise compressor.unfit(f"{type(model).__name__} models, which use the vocabulary's output, keep their weights")
     return model

@@ -68,10 +68,10 @@ class Structured(Pruning):
         try:
             found = units.find(model, self.layouts)
         except Unfit as reason:
-            raise self.refuse(f"{reason}: prune {self.units} before what changed it, or not at all") from None
+            raise self.unfit(f"{reason}: prune {self.units} before what changed it, or not at all") from None
         if not found:
             kind = type(getattr(getattr(model, "transformer", model), "model", model)).__name__
-            raise self.refuse(f"{self.units} of {kind} are not to be told from each other here: leave this step out")
+            raise self.unfit(f"{self.units} of {kind} are not to be told from each other here: leave this step out")
         return found
 
 

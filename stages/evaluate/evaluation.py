@@ -68,6 +68,7 @@ def evaluate(params: Params, task: str, listed: Listed) -> Evaluation:
         comparisons=comparisons.compare(groups, Yardstick(measured.metric, measured.metrics, measured.labels)),
         compressions=_compressions(measured),
         orders=_orders(measured),
+        best=listed.best,
     )
 
 

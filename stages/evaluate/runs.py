@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,8 @@ from stages import paths, record
 from stages.errors import StageError
 from stages.evaluate import predictions
 from stages.evaluate.predictions import Predictions
-from stages.evaluate.schema import Inapplicable
 from stages.params import Params
-from stages.record import INAPPLICABLE, NONE, Record
+from stages.record import NONE, Absence, Record
 
 FURTHER = "further"
 
@@ -29,16 +28,31 @@ class Run:
     further: dict[str, Predictions] = field(default_factory=dict)
 
 
+class Identity(NamedTuple):
+    """What tells the runs of a task apart."""
+
+    objective: str
+    method: str
+    compressor: str
+    seed: int
+
+
 @dataclass(frozen=True)
 class Listed:
-    """What became of the runs that `params.yaml` lists: those that answered, and those that there cannot be."""
+    """What became of the runs that `params.yaml` lists: those that answered, and those that there cannot be.
+
+    `best` is the objective of the model that was chosen of all to be compressed, if one was.
+    """
 
     runs: list[Run]
-    inapplicable: list[Inapplicable]
+    inapplicable: list[Absence]
+    best: str | None
 
 
 def read(params: Params, task: str) -> Listed:
     """The runs of a task, uncompressed ones first, in the order of `params.yaml`.
+
+    A model that is the best of all and of its objective is compressed twice, and counts once.
 
     Raises:
         StageError: the task is not listed, a run is missing or damaged, or two runs did not answer
@@ -46,13 +60,17 @@ def read(params: Params, task: str) -> Listed:
     """
     if task not in params.tasks:
         raise StageError(f"{task!r} is not in params.yaml: tasks ({', '.join(params.tasks)})")
-    found, inapplicable = _finetuned(params, task)
-    runs = found + _compressed(params, task)
-    if not found:
-        raise StageError(f"{task}: no method fits any objective: {inapplicable[0].reason}")
+    tuned, compressed = _finetuned(params, task), _compressed(params, task)
+    if isinstance(first := next((one for one in tuned if isinstance(one, Run)), tuned[0]), Absence):
+        raise StageError(f"{task}: no method fits any objective: {first.reason}")
+    once = {_identity(one): one for made in compressed.values() for one in made}
+    listed = [*tuned, *once.values()]
+    runs = [one for one in listed if isinstance(one, Run)]
     for run in runs:
         _check_same_examples(runs[0], run)
-    return Listed(runs, inapplicable)
+    best = compressed.get(paths.BEST)
+    absent = [one for one in listed if isinstance(one, Absence)]
+    return Listed(runs, absent, _identity(best[0]).objective if best else None)
 
 
 def _finetuned_folders(params: Params, task: str) -> dict[tuple[str, str, int], Path]:
@@ -61,56 +79,58 @@ def _finetuned_folders(params: Params, task: str) -> dict[tuple[str, str, int], 
     return {run: folder / "{}-{}-{}".format(*run) for run in runs}
 
 
-def _finetuned(params: Params, task: str) -> tuple[list[Run], list[Inapplicable]]:
-    runs, inapplicable = [], []
-    for (objective, method, seed), folder in _finetuned_folders(params, task).items():
-        if reason := _noted(folder, "finetune").get(INAPPLICABLE):
-            inapplicable.append(Inapplicable(objective=objective, method=method, seed=seed, reason=reason))
-            continue
-        run = _read(folder)
-        _check_identity(run.record, (objective, task, method, NONE, seed), folder)
-        runs.append(run)
-    return runs, inapplicable
+def _finetuned(params: Params, task: str) -> list[Run | Absence]:
+    listed = _finetuned_folders(params, task)
+    found = {run: _read(folder, "finetune", task) for run, folder in listed.items()}
+    for (objective, method, seed), one in found.items():
+        _check_identity(one, Identity(objective, method, NONE, seed), listed[objective, method, seed])
+    return list(found.values())
 
 
-def _compressed(params: Params, task: str) -> list[Run]:
-    """A model that is the best of all and of its objective is compressed twice, and counts once."""
-    runs: dict[str, Run] = {}
-    for model, compressor in product(params.compress.models, params.compress.compressors):
-        folder = paths.compressed_predictions(task, model, compressor)
-        _noted(folder, "compress")
-        run = _read(folder)
-        found = run.record
-        objective = found.objective if model == paths.BEST else model
-        _check_identity(found, (objective, task, found.method, compressor, found.seed), folder)
-        if (found.objective, found.method, found.seed) not in _finetuned_folders(params, task):
-            raise StageError(
-                f"{folder} was made from {found.original}, "
-                f"which params.yaml no longer lists: run the compress stage again (`dvc repro`)"
-            )
-        runs.setdefault(found.name, run)
-    return list(runs.values())
+def _compressed(params: Params, task: str) -> dict[str, list[Run | Absence]]:
+    """What was made of each model."""
+    return {
+        model: [_made(params, task, model, compressor) for compressor in params.compress.compressors]
+        for model in params.compress.models
+    }
 
 
-def _read(folder: Path) -> Run:
+def _made(params: Params, task: str, model: str, compressor: str) -> Run | Absence:
+    folder = paths.compressed_predictions(task, model, compressor)
+    found = _read(folder, "compress", task)
+    objective, method, _, seed = _identity(found)
+    _check_identity(found, Identity(objective if model == paths.BEST else model, method, compressor, seed), folder)
+    if (objective, method, seed) not in _finetuned_folders(params, task):
+        raise StageError(
+            f"{folder} was made from {objective}-{method}-{seed}, "
+            f"which params.yaml no longer lists: run the compress stage again (`dvc repro`)"
+        )
+    return found
+
+
+def _read(folder: Path, stage: str, task: str) -> Run | Absence:
+    if not folder.is_dir():
+        raise StageError(f"{folder} is missing: the {stage} stage writes it; run `dvc repro`")
+    if (absence := record.absence(folder)) is not None:
+        return absence
     found = record.read(folder)
+    if (found.task, found.split) != (task, "test"):
+        raise StageError(f"{folder} holds predictions on {found.split} of {found.task}, not on test of {task}")
     files = sorted((folder / FURTHER).glob("*.parquet"))
     further = {file.stem: predictions.read(file, found.family) for file in files}
     return Run(found, predictions.read(folder / "predictions.parquet", found.family), further)
 
 
-def _noted(folder: Path, stage: str) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise StageError(f"{folder} is missing: the {stage} stage writes it; run `dvc repro`")
-    return record.contents(folder)
+def _identity(found: Run | Absence) -> Identity:
+    of = found.record if isinstance(found, Run) else found
+    return Identity(of.objective, of.method, of.compressor, of.seed)
 
 
-def _check_identity(found: Record, expected: tuple[str, str, str, str, int], folder: Path) -> None:
-    identity = (found.objective, found.task, found.method, found.compressor, found.seed)
-    if identity != expected:
-        raise StageError(f"{folder} holds the run {identity}, not {expected}: remove it and run `dvc repro`")
-    if found.split != "test":
-        raise StageError(f"{folder} holds predictions on {found.split}, not on test")
+def _check_identity(found: Run | Absence, expected: Identity, folder: Path) -> None:
+    if (identity := _identity(found)) != expected:
+        raise StageError(
+            f"{folder} holds the run {tuple(identity)}, not {tuple(expected)}: remove it and run `dvc repro`"
+        )
 
 
 def _check_same_examples(first: Run, run: Run) -> None:

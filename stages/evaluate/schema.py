@@ -7,6 +7,7 @@ from pydantic import FiniteFloat
 from stages import record
 from stages.params import Section
 from stages.paths import BEST
+from stages.record import Absence
 
 NONE = record.NONE
 """The compressor of an uncompressed model, and the split of a figure that no split decides."""
@@ -38,15 +39,6 @@ class Flag(Section):
     objective: str
     method: str
     compressor: str
-    seed: int
-    reason: str
-
-
-class Inapplicable(Section):
-    """A run that there cannot be, for the method does not fit what the objective makes, and why."""
-
-    objective: str
-    method: str
     seed: int
     reason: str
 
@@ -123,22 +115,38 @@ class Order(Section):
 
 
 class Evaluation(Section):
-    """All that was measured on one task; `metrics` of its test examples, of which `metric` is compared."""
+    """All that was measured on one task; `metrics` of its test examples, of which `metric` is compared.
+
+    `best` is the objective of the model that was chosen of all to be compressed, if one was.
+    """
 
     task: str
     metrics: list[str]
     metric: str
     rows: list[Row]
-    inapplicable: list[Inapplicable]
+    inapplicable: list[Absence]
     flags: list[Flag]
     comparisons: list[Comparison]
     compressions: list[Compression]
     orders: list[Order]
+    best: str | None
 
     def of_model(self, model: str) -> list[Compression]:
-        """What was made of one of `compress.models`; the best, which comes first, is that of its objective, too."""
-        objective = self.compressions[0].objective if model == BEST and self.compressions else model
-        return [item for item in self.compressions if item.objective == objective]
+        """What was made of one of `compress.models`; the best is that of its objective, too."""
+        return [item for item in self.compressions if item.objective == self._objective(model)]
+
+    def tried(self, model: str) -> list[str]:
+        """The compressors that were asked to make it smaller, whether they could or not."""
+        could_not = [item for item in self.uncompressible if item.objective == self._objective(model)]
+        return [*(item.compressor for item in self.of_model(model)), *(item.compressor for item in could_not)]
+
+    @property
+    def uncompressible(self) -> list[Absence]:
+        """What could not be made of any."""
+        return [item for item in self.inapplicable if item.compressor != NONE]
+
+    def _objective(self, model: str) -> str | None:
+        return self.best if model == BEST else model
 
     @property
     def sets(self) -> list[str]:

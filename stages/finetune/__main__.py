@@ -16,9 +16,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stages import command, params, paths, record, tracking
+from stages.errors import Inapplicable
 from stages.finetune.cell import Cell
 from stages.params import Params
 from stages.training import launch
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None) -> None:
 
 
 def _fit(settings: Params, cell: Cell, run: tracking.Run) -> None:
-    from stages.finetune import files, inapplicable
+    from stages.finetune import files
     from stages.finetune.run import checkpoint_of, finetune, method_of
     from stages.training import memory
     from stages.training.curve import write_curve
@@ -66,8 +67,9 @@ def _fit(settings: Params, cell: Cell, run: tracking.Run) -> None:
         started = time.monotonic()
         try:
             tuned = finetune(settings, *cell, checkpoint, observer)
-        except inapplicable.Inapplicable as reason:
-            inapplicable.note((cell.model, cell.predictions), reason)
+        except Inapplicable as reason:
+            absent = record.Absence(**_identity(cell), reason=str(reason))
+            record.note((cell.model, cell.predictions), absent)
             write_curve(cell.curve, [])
             print(f"{cell.model.name} cannot be: {reason}")
             return
@@ -82,7 +84,6 @@ def _fit(settings: Params, cell: Cell, run: tracking.Run) -> None:
 
 def _follow(settings: Params, cell: Cell) -> None:
     """Train with the process that reports and writes."""
-    from stages.finetune.inapplicable import Inapplicable
     from stages.finetune.run import checkpoint_of, finetune
     from stages.training.observer import Unwatched
 
@@ -100,7 +101,6 @@ def _score(settings: Params, cell: Cell, tuned: Tuned) -> dict[str, float]:
         "parameters": sum(parameter.numel() for parameter in tuned.model.parameters()),
         "trainable_parameters": tuned.trainable_parameters,
     }
-    identity = {"objective": cell.objective, "method": cell.method, "compressor": record.NONE, "seed": cell.seed}
     return score(
         files.load(cell.model).to(device.find()),
         precision.compute_dtype(settings.engine),
@@ -108,8 +108,13 @@ def _score(settings: Params, cell: Cell, tuned: Tuned) -> dict[str, float]:
         task=cell.task,
         folder=cell.model,
         predicted=cell.predictions,
-        run=identity | sizes,
+        run=_identity(cell) | sizes,
     )
+
+
+def _identity(cell: Cell) -> dict[str, Any]:
+    """As what is noted of the run names it."""
+    return {"objective": cell.objective, "method": cell.method, "compressor": record.NONE, "seed": cell.seed}
 
 
 if __name__ == "__main__":

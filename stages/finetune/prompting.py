@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from stages.errors import StageError
+from stages.errors import Inapplicable, StageError
 from stages.finetune.examples import Examples
-from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.methods.base import Job
 from stages.model import files
 from stages.model.classifier_config import ClassifierConfig

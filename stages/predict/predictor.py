@@ -11,7 +11,7 @@ import torch
 from tokenizers import Encoding
 from torch import Tensor
 
-from stages import metrics
+from stages import metrics, record
 from stages.compress import files as compressed_files
 from stages.corpus.tables import TEXT_COLUMNS
 from stages.errors import StageError
@@ -176,6 +176,8 @@ def _family(config: ClassifierConfig) -> Family:
 
 
 def _check(folder: Path) -> None:
+    if (absence := record.absence(folder)) is not None:
+        raise StageError(f"{folder} holds no model, for there cannot be one: {absence.reason}")
     if not (folder / classifier.CLASSIFIER).is_file():
         missing = "is no tuned model, for it lacks classifier.json" if folder.is_dir() else "is not there"
         raise StageError(

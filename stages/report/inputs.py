@@ -196,10 +196,10 @@ def _evaluation(params: Params, task: str) -> Evaluation:
     path = paths.METRICS / "evaluate" / f"{task}.json"
     evaluation = _figures(Evaluation, path)
     found = {(row.objective, row.method, row.seed) for row in evaluation.rows if row.compressor == NONE}
-    found |= {(run.objective, run.method, run.seed) for run in evaluation.inapplicable}
+    found |= {(run.objective, run.method, run.seed) for run in evaluation.inapplicable if run.compressor == NONE}
     listed = set(product(params.pretrain.objectives, params.finetune.methods, params.seeds))
-    asked, made = params.compress, [evaluation.of_model(model) for model in params.compress.models]
-    compressed = all([item.compressor for item in items] == asked.compressors for items in made)
+    tried = [evaluation.tried(model) for model in params.compress.models]
+    compressed = all(sorted(names) == sorted(params.compress.compressors) for names in tried)
     if evaluation.task != task or found != listed or not compressed:
         raise StageError(f"{path} was not made with this params.yaml: run `dvc repro`")
     return evaluation

@@ -82,6 +82,7 @@ def content(inputs: Inputs, results: Results) -> dict[str, Any]:
         "models": models.models(inputs, results),
         "compression": compression.compression(inputs),
         "kept": compression.kept(inputs),
+        "uncompressible": _uncompressible(inputs),
         **_inside(inputs),
         "benchmarks": benchmarks.benchmarks(inputs.benchmarks),
         "problems": inputs.problems,
@@ -160,11 +161,21 @@ def _flags(inputs: Inputs) -> list[str]:
 
 
 def _inapplicable(inputs: Inputs) -> list[str]:
-    """Why cells are empty, each reason once."""
-    runs = [run for evaluation in inputs.evaluations for run in evaluation.inapplicable]
+    """Why cells of methods are empty, each reason once."""
+    runs = [run for evaluation in inputs.evaluations for run in evaluation.inapplicable if run.compressor == NONE]
     return list(
         dict.fromkeys(f"{formats.code(run.method)} of {formats.code(run.objective)}: {run.reason}" for run in runs)
     )
+
+
+def _uncompressible(inputs: Inputs) -> list[str]:
+    """Why those of compressors are."""
+    return [
+        f"{evaluation.task}, {formats.code(run.compressor)} of "
+        f"{formats.code(f'{run.objective}-{run.method}-{run.seed}')}: {run.reason}"
+        for evaluation in inputs.evaluations
+        for run in evaluation.uncompressible
+    ]
 
 
 def settings(params: Params) -> dict[str, Any]:

@@ -57,9 +57,9 @@ def _candidate(task: str, objective: str, method: str, seed: int) -> Candidate |
     """None where there cannot be such a run."""
     folder = paths.finetuned(task, objective, method, seed)
     answers = paths.PREDICTIONS / "finetuned" / task / folder.name
-    noted = record.contents(answers)
-    if record.INAPPLICABLE in noted:
+    if record.absence(answers) is not None:
         return None
+    noted = record.contents(answers)
     if not folder.is_dir():
         raise StageError(f"{folder.relative_to(paths.ROOT)} is missing: run `dvc repro` to make it")
     return Candidate(folder, noted, record.read(answers))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages import paths
+from stages import paths, record
 from stages.finetune import tasks
 from stages.finetune.examples import Batch
 from stages.finetune.predict import Scorer
@@ -31,11 +31,10 @@ def measure_all(settings: Params) -> list[Row]:
 
 
 def measure(settings: Params, task: str, model: str) -> list[Row]:
-    """A selected model and what was made of it, on test texts of their real lengths."""
+    """A selected model and what could be made of it, on test texts of their real lengths."""
     subject, folder = f"{task}/{model}", paths.selected(task, model)
-    folders = {subject: folder} | {
-        f"{subject}/{name}": paths.compressed(task, model, name) for name in settings.compress.compressors
-    }
+    made = {f"{subject}/{name}": paths.compressed(task, model, name) for name in settings.compress.compressors}
+    folders = {subject: folder} | {name: where for name, where in made.items() if record.absence(where) is None}
     models = {name: memory.load(where) for name, where in folders.items()}
     test = tasks.read(task).examples(task, "test", Tokenization.of(folder, classifier.load_config(folder).max_length))
     singles = [test.batch(np.array([place])) for place in range(min(SINGLES, len(test)))]

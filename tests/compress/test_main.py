@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages import artifacts, params, paths
+from stages import artifacts, params, paths, record
 from stages.compress import files, material
 from stages.compress.__main__ import main
 from stages.compress.cell import Cell
+from stages.errors import StageError
 from stages.finetune import files as tuned_files
 from stages.finetune import tasks
 from stages.finetune.run import finetune
 from stages.finetune.tokenization import Tokenization
 from stages.params import Params
+from stages.predict.predictor import Predictor
 from stages.select import choose
 from tests.finetune.test_run import scored, settings, tune  # noqa: F401 - a fixture
 from tests.training.toy import Silent
@@ -24,6 +26,10 @@ CHAIN = [
     "vocabulary",
     "int8_dynamic",
 ]
+
+
+HINDERED = ["vocabulary", {"compressor": "distill", "num_hidden_layers": 9}]
+"""Of layers that the model has not."""
 
 
 @pytest.fixture
@@ -62,16 +68,37 @@ def test_the_stage_writes_a_model_that_answers(selected: Params, monkeypatch: py
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{paths.ROOT / 'mlflow.db'}")
     monkeypatch.setattr(params, "load", lambda: selected)
     main(["--task", "imdb", "--compressor", "small"])
-    folder, record = CELL.target, artifacts.read_json(CELL.predictions / "run.json")
-    assert record["compressor"] == "small"
+    folder, noted = CELL.target, artifacts.read_json(CELL.predictions / "run.json")
+    assert noted["compressor"] == "small"
     whole = sum(parameter.numel() for parameter in tuned_files.load(paths.selected("imdb")).parameters())
-    assert whole - 2 * 24 * 65 - 32 * 28 <= record["parameters"] < whole - 2 * 24 * 65
-    assert record["nonzero"] == files.nonzero(folder)
-    assert record["bytes"] == tuned_files.size(folder) < record["bytes_before"] / 2
+    assert whole - 2 * 24 * 65 - 32 * 28 <= noted["parameters"] < whole - 2 * 24 * 65
+    assert noted["nonzero"] == files.nonzero(folder)
+    assert noted["bytes"] == tuned_files.size(folder) < noted["bytes_before"] / 2
     before = artifacts.read_json(paths.selected("imdb") / "run.json")["validation"]["accuracy"]
-    assert record["validation"]["accuracy"] > before - 0.05
+    assert noted["validation"]["accuracy"] > before - 0.05
     assert not CELL.checkpoints.exists()
     tokenization = Tokenization.of(folder, 22)
     validation = tasks.read("imdb").validation("imdb", tokenization, selected.finetune)
     one = validation.batch(np.arange(3))
     assert files.load(folder)(one.input_ids, one.attention_mask).shape == (3, 2)
+
+
+def test_a_compressor_that_does_not_fit_leaves_its_reason(
+    selected: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the place of an earlier model and of its predictions, for whoever reads them; and the stage does not fail."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{paths.ROOT / 'mlflow.db'}")
+    for chain in (["vocabulary"], HINDERED):
+        changed = selected.model_copy(update={"compressors": {"small": chain}})
+        monkeypatch.setattr(params, "load", lambda changed=changed: changed)
+        main(["--task", "imdb", "--compressor", "small"])
+        assert (record.absence(CELL.target) is not None) == (chain is HINDERED)
+    reason = "params.yaml: compressors.small.1: num_hidden_layers: the model has only 2 that its head reads"
+    expected = record.Absence(objective="theirs", method="full", compressor="small", seed=0, reason=reason)
+    for folder in (CELL.target, CELL.predictions):
+        assert record.absence(folder) == expected
+        assert [file.name for file in folder.iterdir()] == [record.FILE]
+    assert f"small of imdb's best cannot be: {reason}" in capsys.readouterr().out
+    assert not CELL.checkpoints.exists()
+    with pytest.raises(StageError, match=r"holds no model, for there cannot be one: .*has only 2"):
+        Predictor(CELL.target)

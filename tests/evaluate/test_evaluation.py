@@ -16,6 +16,7 @@ from stages.evaluate.schema import Evaluation
 from stages.params import Params
 from tests.evaluate import made
 from tests.evaluate.tracked import Tracked
+from tests.recorded import note_absence
 
 KEYS = [
     "objective", "task", "method", "compressor", "seed", "split", "metric", "value", "lower", "upper", "examples",
@@ -145,9 +146,8 @@ def test_the_command_writes_the_same_bytes_twice(settings: Params, monkeypatch: 
 def make_inapplicable(*names: str) -> None:
     """Let these runs have no predictions, and say why."""
     for name in names:
-        folder = paths.PREDICTIONS / "finetuned/imdb" / name
-        (folder / "predictions.parquet").unlink()
-        artifacts.write_json(folder / "run.json", {"inapplicable": "it has no head"})
+        objective, method, seed = name.split("-")
+        note_absence(paths.PREDICTIONS / "finetuned/imdb" / name, objective=objective, method=method, seed=seed)
 
 
 def test_runs_that_there_cannot_be_are_left_out(settings: Params) -> None:
@@ -163,6 +163,33 @@ def test_runs_that_there_cannot_be_are_left_out(settings: Params) -> None:
     pairs = {(item.objective, item.against) for item in after.comparisons if item.method == "full"}
     assert pairs == {("clm", "scratch")}
     assert len([item for item in after.comparisons if item.method == "frozen"]) == 3
+
+
+@pytest.mark.parametrize("gone", ["best", "mlm"])
+def test_compressed_models_that_there_cannot_be_are_left_out(settings: Params, gone: str) -> None:
+    """All else is as before; the best of all is known by its objective even if nothing could be made of it."""
+    asked = made.compressing(settings, "best", "scratch", "mlm")
+    made.write_predictions(asked)
+    before = evaluation.evaluate(asked, "imdb", runs.read(asked, "imdb"))
+    objective = {"best": "clm"}.get(gone, gone)
+    told = note_absence(
+        paths.compressed_predictions("imdb", gone, "int8_dynamic"),
+        objective=objective, method="frozen", compressor="int8_dynamic",
+    )  # fmt: skip
+    after = evaluation.evaluate(asked, "imdb", runs.read(asked, "imdb"))
+    assert (after.inapplicable, after.uncompressible, after.best) == ([told], [told], "clm")
+    assert after.compressions == [item for item in before.compressions if item.objective != objective]
+    assert after.rows == [row for row in before.rows if (row.objective, row.compressor) != (objective, "int8_dynamic")]
+    assert after.comparisons == before.comparisons
+    assert [after.tried(model) for model in ("best", "mlm")] == [["int8_dynamic"]] * 2
+    assert bool(after.of_model("best")) == (gone != "best")
+
+
+def test_reasons_of_other_models_are_refused(settings: Params) -> None:
+    """As are answers."""
+    note_absence(paths.compressed_predictions("imdb", "best", "int8_dynamic"), compressor="onnx")
+    with pytest.raises(StageError, match=r"holds the run .*'onnx'"):
+        runs.read(settings, "imdb")
 
 
 def test_a_task_that_nobody_can_answer_is_named(settings: Params) -> None:

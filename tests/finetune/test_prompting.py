@@ -13,10 +13,9 @@ from tokenizers import Tokenizer
 
 from stages import paths, token_store
 from stages.compress import files as compressed_files
-from stages.errors import StageError
+from stages.errors import Inapplicable, StageError
 from stages.finetune import files, methods, prompting
 from stages.finetune.examples import Examples
-from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.methods.base import Job, Tuned
 from stages.finetune.predict import scores
 from stages.finetune.tasks.classification import Classification

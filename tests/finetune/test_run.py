@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from stages import artifacts, params, paths, task
+from stages import artifacts, params, paths, record, task
 from stages.compress import files as compressed_files
 from stages.finetune import examples, files
 from stages.finetune.__main__ import main
@@ -154,8 +154,14 @@ def test_a_method_that_does_not_fit_leaves_its_reason(
     monkeypatch.setattr(params, "load", lambda: settings)
     target = paths.finetuned("imdb", "theirs", "zero_shot", 0)
     main(["--task", "imdb", "--objective", "theirs", "--method", "zero_shot", "--seed", "0"])
-    reason = {"inapplicable": "it is no language model: its head does not say how likely a word is"}
+    expected = record.Absence(
+        objective="theirs",
+        method="zero_shot",
+        compressor="none",
+        seed=0,
+        reason="it is no language model: its head does not say how likely a word is",
+    )
     for folder in (target, paths.PREDICTIONS / "finetuned" / "imdb" / target.name):
-        assert artifacts.read_json(folder / "run.json") == reason
+        assert record.absence(folder) == expected
     assert (paths.CURVES / "finetune" / "imdb" / f"{target.name}.csv").read_text() == "step\n"
     assert "theirs-zero_shot-0 cannot be: it is no language model" in capsys.readouterr().out

@@ -13,9 +13,9 @@ from seqeval.metrics import f1_score
 from tokenizers import Tokenizer
 
 from stages import params
+from stages.errors import Inapplicable
 from stages.evaluate import evaluation, runs
 from stages.finetune import tagged
-from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.tagged import IGNORED, TaggedExamples
 from stages.finetune.tasks.token_classification import TokenClassification
 from stages.finetune.tokenization import Tokenization

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 from stages import params
+from stages.errors import Inapplicable
 from stages.evaluate import evaluation, runs
-from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.tasks.question_answering import QuestionAnswering
 from stages.finetune.tokenization import Tokenization
 from stages.finetune.windows import NOWHERE, Windows

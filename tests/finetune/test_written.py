@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 from stages import params
+from stages.errors import Inapplicable
 from stages.evaluate import evaluation, runs
-from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.methods import METHODS
 from stages.finetune.methods.full import Full
 from stages.finetune.tasks.generation import Generation

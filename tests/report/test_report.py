@@ -118,7 +118,7 @@ def test_cells_of_runs_that_there_cannot_be_are_empty(settings: Params) -> None:
         gone = {run for run in gone if run[:2] == ("mlm", "full")}
         content["rows"] = [row for row in content["rows"] if (row["objective"], row["method"], row["seed"]) not in gone]
         content["inapplicable"] = [
-            {"objective": objective, "method": method, "seed": seed, "reason": "it has no head"}
+            {"objective": objective, "method": method, "compressor": "none", "seed": seed, "reason": "it has no head"}
             for objective, method, seed in sorted(gone)
         ]
 
@@ -151,6 +151,33 @@ def test_what_had_no_score_has_kept_nothing(settings: Params) -> None:
     gone = {"before": 0.0, "after": 0.1, "retention": None, "retention_lower": None, "retention_upper": None}
     change("imdb", lambda content: content["compressions"][0].update(gone))
     assert "`clm-frozen-0` had 0.0 and has 10.0 (× 100) accuracy at" in page(settings)
+
+
+@pytest.mark.parametrize("tasks", [["imdb"], ["imdb", "rotten_tomatoes"]])
+def test_compressed_models_that_there_cannot_be_have_a_dash_and_a_reason(settings: Params, tasks: list[str]) -> None:
+    """And no figure elsewhere, whether there are others or none."""
+    before = table(page(settings), "## Compression")
+    reason = "params.yaml: compressors.int8_dynamic: it has no maps"
+
+    def drop(content: dict[str, Any]) -> None:
+        (item,) = content["compressions"]
+        names = ("objective", "method", "compressor", "seed")
+        content["inapplicable"] = [{name: item[name] for name in names} | {"reason": reason}]
+        content["compressions"] = []
+        content["rows"] = [row for row in content["rows"] if row["compressor"] == "none"]
+
+    for task in tasks:
+        change(task, drop)
+    text = page(settings)
+    rows = {line["task"]: line for line in table(text, "## Compression")}
+    for old in before:
+        kept = old["task"] not in tasks
+        named = ("task", "model", "compressor")
+        assert rows[old["task"]] == {name: cell if kept or name in named else "–" for name, cell in old.items()}
+        assert (f"- {old['task']}, `int8_dynamic` of `clm-frozen-0`: {reason}\n" in text) != kept
+        assert (f"- {old['task']}, `int8_dynamic`: `clm-frozen-0` keeps" in text) == kept
+    assert "Not shown" not in text
+    assert built(settings)["index.html"]
 
 
 def test_what_is_left_of_each_objective_is_told(settings: Params) -> None:

@@ -10,7 +10,7 @@ import pytest
 from stages import params, paths
 from stages.errors import StageError
 from stages.select import choose
-from tests.recorded import noted
+from tests.recorded import note_absence, noted
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_each_objective_that_is_asked_for_has_its_own_best(runs: params.Params) 
 def test_an_objective_that_no_method_fits_is_named(runs: params.Params, tmp_path: Path) -> None:
     first = runs.pretrain.objectives[0]
     for folder in (tmp_path / "PREDICTIONS" / "finetuned" / "imdb").glob(f"{first}-*"):
-        (folder / "run.json").write_text(json.dumps({"inapplicable": "it has no head"}))
+        note_absence(folder)
     with pytest.raises(StageError, match=f"no method of finetune.methods fits {first}: take it out of compress.models"):
         choose.choose(asking(runs, "best", first), "imdb")
 
@@ -103,7 +103,7 @@ def test_runs_that_cannot_be_are_passed_over(runs: params.Params, tmp_path: Path
     best = choose.best(choose.candidates(runs, "imdb")).folder.name
     for name in (best, *(name for name in names if name != best)):
         folder = tmp_path / "PREDICTIONS" / "finetuned" / "imdb" / name
-        (folder / "run.json").write_text(json.dumps({"inapplicable": "it has no head"}))
+        note_absence(folder)
         if name == best:
             assert choose.best(choose.candidates(runs, "imdb")).folder.name != best
     with pytest.raises(StageError, match=r"no method of params\.yaml"):

@@ -66,7 +66,7 @@ class Distill(Compressor):
         try:
             lessons = Lessons(teacher, taught, self.options.losses, self.options.temperature, material)
         except (Unteachable, Unfit) as reason:
-            raise self.refuse(f"losses: {reason}: take logits alone") from None
+            raise self.unfit(f"losses: {reason}: take logits alone") from None
         if self.options.texts:
             self._learn_unlabelled(taught, lessons, material)
         fit(taught, material, self.options, lessons, "student", lessons.maps)
@@ -75,7 +75,7 @@ class Distill(Compressor):
     def _learn_unlabelled(self, taught: Classifier, lessons: Lessons, material: Material) -> None:
         """What the teacher says of texts that belong to no task."""
         if (family := material.family.task.family) not in WHOLE_TEXTS:
-            raise self.refuse(f"texts: in {family} an answer is more than one of a whole text: leave it out")
+            raise self.unfit(f"texts: in {family} an answer is more than one of a whole text: leave it out")
         once = self.options.model_copy(update={"epochs": 1})
         fit(taught, material.unlabelled(self.options.texts), once, lessons.unlabelled, "student-texts", lessons.maps)
 
@@ -90,7 +90,7 @@ class Distill(Compressor):
                 return
             there = len(student.layers(model))
             if self.options.num_hidden_layers > there:
-                raise self.refuse(f"num_hidden_layers: the model has only {there} that its head reads")
+                raise self.unfit(f"num_hidden_layers: the model has only {there} that its head reads")
             student.thin(model, self.options.num_hidden_layers)
         except Unteachable as reason:
-            raise self.refuse(f"{reason}: leave this step out") from None
+            raise self.unfit(f"{reason}: leave this step out") from None

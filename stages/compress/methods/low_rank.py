@@ -109,7 +109,7 @@ class LowRankMaps(Compressor):
             if type(module) in LINEAR and isinstance(module, nn.Linear) and not name.startswith("classifier")
         }
         if not maps:
-            raise self.refuse("the model has no linear maps that it could factor: leave this step out")
+            raise self.unfit("the model has no linear maps that it could factor: leave this step out")
         return maps
 
     def _factors(self, model: nn.Module, maps: Mapping[str, nn.Linear], material: Material) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ class Onnx(Export):
 
     def export(self, model: Answerer, folder: Path, material: Material) -> None:
         if not isinstance(model, Classifier):
-            raise self.refuse(f"a {type(model).__name__} is no graph from token ids to logits: leave this step out")
+            raise self.unfit(f"a {type(model).__name__} is no graph from token ids to logits: leave this step out")
         traced = self._traced(model)
         content = runtime.optimized(traced).SerializeToString(deterministic=True)
         self._check(runtime.Session(content), model, material)
@@ -51,7 +51,7 @@ class Onnx(Export):
             return graph.trace(model)
         except torch.onnx.OnnxExporterError as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0]
-            raise self.refuse(f"torch.export makes no graph of this model ({reason}): leave this step out") from None
+            raise self.unfit(f"torch.export makes no graph of this model ({reason}): leave this step out") from None
 
     @torch.no_grad()
     def _check(self, session: Scorer, model: Classifier, material: Material) -> None:

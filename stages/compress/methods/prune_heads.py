@@ -19,5 +19,5 @@ class PruneHeads(Structured):
 
     def _find(self, model: nn.Module) -> list[Block]:
         if any(name.endswith(".prefix") for name, _ in model.named_modules()):
-            raise self.refuse("the model has a prefix of keys and values for all of its heads: leave this step out")
+            raise self.unfit("the model has a prefix of keys and values for all of its heads: leave this step out")
         return super()._find(model)

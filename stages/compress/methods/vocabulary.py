@@ -83,7 +83,7 @@ class Vocabulary(Compressor):
         body = next(module for module in model.modules() if isinstance(module, Transformer | Imported))
         found = body.embeddings.tok_embeddings if isinstance(body, Transformer) else body.model.get_input_embeddings()
         if type(found) is not nn.Embedding:
-            raise self.refuse(f"tokens are looked up in {type(found).__name__}, which is no plain table: leave it out")
+            raise self.unfit(f"tokens are looked up in {type(found).__name__}, which is no plain table: leave it out")
         return found
 
 

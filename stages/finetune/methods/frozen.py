@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stages.finetune.inapplicable import Inapplicable
+from stages.errors import Inapplicable
 from stages.finetune.methods import probe
 from stages.finetune.methods.base import Job, Method, Tuned
 from stages.model.backbone import Backbone

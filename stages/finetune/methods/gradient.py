@@ -16,8 +16,7 @@ from pydantic import Field
 from torch import nn
 
 from stages import params
-from stages.errors import StageError
-from stages.finetune.inapplicable import Inapplicable
+from stages.errors import Inapplicable, StageError
 from stages.finetune.methods import probe
 from stages.finetune.methods.base import Job, Method, Tuned
 from stages.finetune.workload import Finetuning, Regime

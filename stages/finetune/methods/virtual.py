@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from stages.finetune.inapplicable import Inapplicable
+from stages.errors import Inapplicable
 from stages.finetune.methods.gradient import Gradient, only
 from stages.model.backbone import Backbone
 from stages.model.dropout import Dropout

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from stages.evaluate.schema import Compression, Evaluation
+from stages.record import Absence
 from stages.report.formats import ABSENT, code, interval, mebibytes, number, p_value, percent, points
 from stages.report.inputs import Inputs
 from stages.report.tables import Table, traced
 
 
 def compression(inputs: Inputs) -> Table:
-    """One row a compressed model; quality in percent."""
-    return Table(
-        header=["task", "model", "compressor", "size before", "size after", "times smaller",
-                "score before", "score after", "kept", "kept, 95 %", "difference", "95 % interval", "p"],
-        rows=[
-            _row(evaluation, item)
-            for evaluation in inputs.evaluations
-            for item in evaluation.compressions
-        ],
-        names=3,
-    )  # fmt: skip
+    """One row a compressed model, at the end those that there cannot be; quality in percent."""
+    header = ["task", "model", "compressor", "size before", "size after", "times smaller",
+              "score before", "score after", "kept", "kept, 95 %", "difference", "95 % interval", "p"]  # fmt: skip
+    made = [_row(evaluation, item) for evaluation in inputs.evaluations for item in evaluation.compressions]
+    absent = [_names(evaluation, item) for evaluation in inputs.evaluations for item in evaluation.uncompressible]
+    return Table(header, made + [[*names, *[ABSENT] * (len(header) - len(names))] for names in absent], names=3)
 
 
 def kept(inputs: Inputs) -> Table:
@@ -31,7 +27,8 @@ def kept(inputs: Inputs) -> Table:
         for item in evaluation.compressions
     }
     asked = [(item.task, compressor) for item in inputs.evaluations if item.compressions for compressor in compressors]
-    objectives = [name for name in inputs.params.pretrain.objectives if any(name == key[1] for key in cells)]
+    tried = {name for item in inputs.evaluations for name in inputs.params.pretrain.objectives if item.tried(name)}
+    objectives = [name for name in inputs.params.pretrain.objectives if name in tried]
     return Table(
         header=["objective", *(f"{task} {compressor}" for task, compressor in asked)],
         rows=[
@@ -52,9 +49,7 @@ def _row(evaluation: Evaluation, item: Compression) -> list[str]:
     after = f"compress@{task}-{item.compressor}"
     differences = (*_kept(item), points(item.difference), interval(item.lower, item.upper), p_value(item.p))
     return [
-        task,
-        code(f"{item.objective}-{item.method}-{item.seed}"),
-        code(item.compressor),
+        *_names(evaluation, item),
         traced(mebibytes(item.bytes_before), before),
         traced(mebibytes(item.bytes_after), after),
         traced(f"{number(item.bytes_before / item.bytes_after, 2)}×", before, after),
@@ -62,6 +57,11 @@ def _row(evaluation: Evaluation, item: Compression) -> list[str]:
         traced(percent(item.after), after),
         *(traced(text, before, after) for text in differences),
     ]
+
+
+def _names(evaluation: Evaluation, item: Compression | Absence) -> list[str]:
+    """Task, model and compressor."""
+    return [evaluation.task, code(f"{item.objective}-{item.method}-{item.seed}"), code(item.compressor)]
 
 
 def _kept(item: Compression) -> tuple[str, str]:

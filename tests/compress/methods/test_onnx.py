@@ -18,7 +18,7 @@ from stages.artifacts import md5
 from stages.compress import files, runtime
 from stages.compress.graph import trace
 from stages.compress.methods.onnx import GRAPH
-from stages.errors import StageError
+from stages.errors import Inapplicable, StageError
 from stages.model import backbone, classifier, imported
 from stages.model.classifier import Classifier
 from stages.model.classifier_config import ClassifierConfig
@@ -81,7 +81,7 @@ def test_what_cannot_be_traced_is_refused_with_a_reason(encoder: Path, tmp_path:
     model, (step,) = classifier.load(encoder), steps("onnx")
     model.transformer.register_forward_pre_hook(lambda _, given: None if given[0].max().item() > 3 else given)
     (tmp_path / "graph").mkdir()
-    with pytest.raises(StageError, match=r"compressors\.made\.0: torch\.export makes no graph .*leave this step out"):
+    with pytest.raises(Inapplicable, match=r"compressors\.made\.0: torch\.export makes no graph .*leave this step out"):
         step.compressor.export(model, tmp_path / "graph", material(tmp_path / "data", encoder))  # type: ignore[attr-defined]
 
 

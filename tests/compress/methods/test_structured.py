@@ -17,7 +17,7 @@ from stages.compress.importance import measure
 from stages.compress.pruning import rising
 from stages.compress.structured import KEPT
 from stages.compress.units import HEADS, NEURONS, Block
-from stages.errors import StageError
+from stages.errors import Inapplicable, StageError
 from stages.finetune import files as tuned_files
 from stages.finetune.methods.base import Tuned
 from stages.model import classifier
@@ -178,7 +178,7 @@ def test_what_a_method_left_attached_is_kept_or_refused(
     monkeypatch.setattr(paths, "MODELS", tmp_path)
     saved = attached(tmp_path, tuned)
     if (tuned, name) in (("adapter", "prune_neurons"), ("adapter", "prune_heads"), ("prefix", "prune_heads")):
-        with pytest.raises(StageError, match=r"compressors\.made\.0: .*(Adapted|prefix)"):
+        with pytest.raises(Inapplicable, match=r"compressors\.made\.0: .*(Adapted|prefix)"):
             compress(tmp_path / "small", saved, (name, {"sparsity": 0.5}))
         return
     compress(tmp_path / "small", saved, (name, {"sparsity": 0.5, "importance": "activation"}))
@@ -210,7 +210,7 @@ def test_models_that_are_asked_in_words_are_refused(name: str, options: dict[str
     saved = save(tmp_path / "encoder", "encoder")
     asked = Prompted(made(False), None, None)  # type: ignore[arg-type]
     (step,) = steps((name, options))
-    with pytest.raises(StageError, match=r"compressors\.made\.0: Prompted models, .*keep their weights"):
+    with pytest.raises(Inapplicable, match=r"compressors\.made\.0: Prompted models, .*keep their weights"):
         step.compressor.compress(asked, material(tmp_path / "data", saved))
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from stages import paths
+from stages.errors import Inapplicable
 from stages.finetune import files
-from stages.finetune.inapplicable import Inapplicable
 from stages.finetune.methods import METHODS
 from stages.finetune.methods.frozen import Frozen
 from stages.finetune.methods.gradient import Gradient
