@@ -16,11 +16,12 @@ import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
-from prefect.client.schemas.objects import WorkerStatus
+from prefect.client.schemas.objects import Log, WorkerStatus
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import processes
+from flows.errand import BATCH
 from stages import paths
 from tests.flows.conftest import Project, new_project
 
@@ -194,8 +195,11 @@ def state(client: SyncPrefectClient, name: str) -> str:
 
 
 def logged(client: SyncPrefectClient) -> set[str]:
-    """The lines that Prefect has of all runs."""
-    return {line for log in client.read_logs(limit=200) for line in log.message.splitlines()}
+    """The lines that Prefect has of all runs, those of other tests that asked this server among them."""
+    logs: list[Log] = []
+    while more := client.read_logs(limit=BATCH, offset=len(logs)):
+        logs += more
+    return {line for log in logs for line in log.message.splitlines()}
 
 
 def test_workers_make_what_can_be_made_elsewhere(cluster: Cluster, client: SyncPrefectClient) -> None:
