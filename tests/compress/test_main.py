@@ -28,8 +28,8 @@ CHAIN = [
 ]
 
 
-HINDERED = ["vocabulary", {"compressor": "distill", "num_hidden_layers": 9}]
-"""Of layers that the model has not."""
+HINDERED = [CHAIN[0], {"compressor": "distill", "num_hidden_layers": 9}]
+"""It trains, and then asks for layers that the model has not."""
 
 
 @pytest.fixture

@@ -180,6 +180,20 @@ def test_compressed_models_that_there_cannot_be_have_a_dash_and_a_reason(setting
     assert built(settings)["index.html"]
 
 
+def test_a_model_that_was_never_measured_is_none_that_cannot_be_compressed(settings: Params) -> None:
+    """The reason of the one stands for no figure of the other."""
+
+    def lose(content: dict[str, Any]) -> None:
+        (item,) = content["compressions"]
+        run = {name: item[name] for name in ("objective", "method", "seed")}
+        content["inapplicable"] = [run | {"compressor": item["compressor"], "reason": "it has no maps"}]
+        content["compressions"] = []
+        content["rows"] = [row for row in content["rows"] if not run.items() <= row.items()]
+
+    change("imdb", lose)
+    assert "imdb.json was not made with this params.yaml" in page(settings)
+
+
 def test_what_is_left_of_each_objective_is_told(settings: Params) -> None:
     """Nothing of it where only the best model was compressed."""
     assert "What each compressor leaves" not in page(settings)
