@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from stages.model import files, visibility
 from stages.model.config import TransformerConfig
-from stages.model.dropout import Dropout
 from stages.model.transformer import CrossAttention, EncoderDecoder, LanguageModel, Memory, initialize
 
 VOCABULARY = 200
@@ -151,14 +150,3 @@ def test_documents_do_not_see_each_other() -> None:
     mask = visibility.within(documents, others)[0]
     assert mask.tolist() == [[q == k for k in others[0].tolist()] for q in documents[0].tolist()]
     assert torch.equal(visibility.within(documents), visibility.within(documents, documents))
-
-
-def test_dropout_is_drawn_from_its_generator() -> None:
-    """The share is what was asked, the rest is scaled up, and the same seed draws the same."""
-    x = torch.ones(200, 50)
-    first, again = (Dropout(0.3, torch.Generator().manual_seed(5))(x) for _ in range(2))
-    assert torch.equal(first, again)
-    kept = first != 0
-    assert kept.float().mean().item() == pytest.approx(0.7, abs=4 * math.sqrt(0.21 / x.numel()))
-    torch.testing.assert_close(first[kept], torch.full_like(first[kept], 1 / 0.7))
-    assert Dropout()(x) is x

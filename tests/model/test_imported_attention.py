@@ -63,7 +63,7 @@ def test_attention_is_left_out_as_drawn() -> None:
     mask = torch.zeros(2, 1, 6, 6)
     mask[1, ..., 4:] = torch.finfo(torch.float32).min
     weights = (query @ key.transpose(-1, -2) / 8**0.5 + mask).softmax(-1)
-    kept = torch.rand(weights.shape, generator=torch.Generator().manual_seed(5)) >= 0.3
+    kept = Dropout(0.3, torch.Generator().manual_seed(5))(torch.ones_like(weights)) != 0
     module = torch.nn.Identity()
     with imported_attention.dropping(Dropout(0.3, torch.Generator().manual_seed(5))):
         found, _ = imported_attention._attend(module, query, key, value, mask)
