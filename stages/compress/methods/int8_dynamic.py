@@ -1,7 +1,10 @@
 """Weights in int8, activations quantized on the fly (Zafrir et al. 2019, Q8BERT, §3, without training).
 
-Symmetric, one scale per output row, so that a row's largest weight is ±127 steps. Linear layers compute in int8;
+Symmetric, one scale per output row, so that a row's largest weight is ±127 steps. Linear layers compute in integers;
 embedding tables are kept in int8 and the rows that a text needs are scaled back when they are read.
+
+Inputs have 7 bits, as in PyTorch's own dynamic layers: a processor without instructions for int8 (VNNI) adds two
+products up in 16 bits, which 8 bits of both overflow, and silently so. Integers are exact, so all processors agree.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from stages.model.answerer import Answerer
 from stages.model.transformer import Linear
 
 STEPS = 127
+"""Of a row's largest weight, and from the least to the greatest input."""
+
 QUANTIZED = (nn.Linear, Linear, nn.Embedding)
 """Of just these types: what else has a matrix may do more with it than multiply or look up."""
 
@@ -62,7 +67,7 @@ class Int8Linear(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         if self._packed is None:
             self._packed = self._pack()
-        return torch.ops.quantized.linear_dynamic(input.float(), self._packed, reduce_range=False)
+        return torch.ops.quantized.linear_dynamic(input.float(), self._packed, reduce_range=True)
 
 
 class Int8Embedding(nn.Module):

@@ -16,12 +16,10 @@ from torch.nn.utils import parametrize
 
 from stages import params
 from stages.compress.base import Material, Shape
-from stages.compress.methods.int8_dynamic import QUANTIZED, Int8Dynamic, quantize
+from stages.compress.methods.int8_dynamic import QUANTIZED, STEPS, Int8Dynamic, quantize
 from stages.compress.pruning import classifier
 from stages.compress.recovery import Recovery, recover
 from stages.model.answerer import Answerer
-
-LEVELS = 255
 
 
 class Rounded(nn.Module):
@@ -38,13 +36,13 @@ def straight_through(exact: Tensor, rounded: Tensor) -> Tensor:
 
 
 def rounded_input(input: Tensor) -> Tensor:
-    """As the kernel rounds it on the fly: from the least to the greatest, 0 among them, in 255 steps."""
+    """As the kernel rounds it on the fly: from the least to the greatest, 0 among them, in 127 steps."""
     low, high = (float(bound) for bound in torch.aminmax(input.detach()))
     low, high = min(low, 0.0), max(high, 0.0)
-    step = max((high - low) / LEVELS, torch.finfo(torch.float32).tiny)
-    zero = min(max(round(-low / step), 0), LEVELS)
+    step = max((high - low) / STEPS, torch.finfo(torch.float32).tiny)
+    zero = min(max(round(-low / step), 0), STEPS)
     exact = input.float()
-    return straight_through(exact, torch.fake_quantize_per_tensor_affine(exact.detach(), step, zero, 0, LEVELS))
+    return straight_through(exact, torch.fake_quantize_per_tensor_affine(exact.detach(), step, zero, 0, STEPS))
 
 
 class Int8Qat(Int8Dynamic):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from stages.compress import files
-from stages.compress.methods.int8_dynamic import STEPS, quantize
+from stages.compress.methods.int8_dynamic import STEPS, Int8Linear, quantize
 from stages.model import classifier
 from stages.model import files as model_files
 from tests.compress.made import compress
@@ -26,6 +27,25 @@ def test_weights_are_within_half_a_step() -> None:
     largest = values.abs().amax(1)
     assert (largest[torch.arange(40) != 3] == STEPS).all()
     assert largest[3] == 0
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_products_are_those_of_integers(alike: bool) -> None:
+    """On every processor; the largest inputs and weights side by side are what overflows 16 bits."""
+    generator = torch.Generator().manual_seed(0)
+    linear = torch.nn.Linear(64, 10, bias=False)
+    torch.nn.init.normal_(linear.weight, generator=generator)
+    inputs = torch.randn(9, 64, generator=generator)
+    if alike:
+        torch.nn.init.ones_(linear.weight)
+        inputs = inputs.abs().clamp(min=3.0)
+    values, scale = quantize(linear.weight.detach())
+    low, high = min(float(inputs.min()), 0.0), float(inputs.max())
+    step = (high - low) / STEPS
+    zero = round(-low / step)
+    integers = (inputs / step).round().add(zero).clamp(0, STEPS).long() - zero
+    expected = (integers @ values.T.long()).double() * scale.double() * step
+    torch.testing.assert_close(Int8Linear.of(linear)(inputs).double(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_every_matrix_is_quantized(saved: Path, tmp_path: Path) -> None:

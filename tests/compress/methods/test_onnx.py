@@ -142,6 +142,20 @@ def test_int8_weights_are_within_half_a_step(encoder: Path, tmp_path: Path) -> N
         assert min(np.abs(one - again).max() for one in alike) <= step.max() * 0.51
 
 
+def test_int8_products_fit_into_16_bits(encoder: Path, tmp_path: Path) -> None:
+    """Two of the largest inputs by the largest weights, as processors without VNNI add them; tables have all 8 bits."""
+    compress(tmp_path / "graph", encoder, "onnx_int8")
+    tables, weights = [], []
+    for constant in onnx.load(tmp_path / "graph" / GRAPH).graph.initializer:
+        if constant.name.endswith("_quantized"):
+            array = numpy_helper.to_array(constant).astype(np.int64)
+            (tables if "embeddings" in constant.name else weights).append(array)
+    assert weights
+    assert all(np.abs(array).max() > 2**5 and 2 * 255 * np.abs(array).max() < 2**15 for array in weights)
+    assert tables
+    assert all(np.ptp(array) > 2**7 for array in tables)
+
+
 def test_the_folder_is_all_that_is_needed(encoder: Path, tmp_path: Path) -> None:
     """Its ten lines answer as the model does, in a process that can import nothing else."""
     checkpoints.tokens("bert").save(str(encoder / "tokenizer.json"))
