@@ -53,8 +53,9 @@ def _compress(settings: Params, cell: Cell, run: tracking.Run) -> None:
             absent = record.Absence(**_identity(cell), reason=str(reason))
             record.note((cell.target, cell.predictions), absent)
             print(f"{cell.compressor} of {cell.task}'s {cell.model} cannot be: {reason}")
-        else:
-            run.summary(_score(settings, cell, parameters))
+            given.discard()
+            return
+    run.summary(_score(settings, cell, parameters))
     given.discard()
 
 
