@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -14,6 +14,8 @@ from stages.evaluate.schema import Evaluation
 from stages.params import Params, parse
 from stages.report.figures import style
 from stages.report.formats import CORRELATIONS
+from stages.speed import labels
+from stages.speed.labels import Label
 from stages.speed.rows import Row
 
 COSTS = {"weights on disk": "weights on disk, bytes", "latency p50": "latency p50 at batch 1, ms"}
@@ -45,23 +47,33 @@ def figure(settings: Params, rows: Sequence[Row]) -> Figure:
     values = {(row.subject, row.figure): row.value for row in rows}
     made = Figure(figsize=(0.6 + 3.8 * len(COSTS), 0.4 + 2.8 * len(settings.tasks)), layout="constrained")
     grid = made.subplots(len(settings.tasks), len(COSTS), squeeze=False, sharey="row")
+    shown: list[tuple[Axes, list[Point]]] = []
     for panels, task in zip(grid, settings.tasks, strict=True):
         path = paths.METRICS / "evaluate" / f"{task}.json"
         evaluation = parse(Evaluation, artifacts.read_json(path), str(path))
-        found = [one for model in settings.compress.models for one in scored(evaluation, model)]
-        several = len(settings.compress.models) > 1
+        panels[0].set_ylabel(f"test {evaluation.metric}, " + ("× 100" if evaluation.metric in CORRELATIONS else "%"))
         for axes, (cost, label) in zip(panels, COSTS.items(), strict=True):
-            points = [
-                Point(
-                    f"{one.model} · {one.kind}" if several else one.kind, one.kind, values[one.subject, cost], one.score
-                )
-                for one in found
-            ]
-            _panel(axes, points, frontier(points) if several else points)
+            points = _points(evaluation, settings.compress.models, cost, values)
+            _panel(axes, points)
             axes.set_title(task)
             axes.set_xlabel(label)
-        panels[0].set_ylabel(f"test {evaluation.metric}, " + ("× 100" if evaluation.metric in CORRELATIONS else "%"))
+            shown.append((axes, points))
+    made.draw_without_rendering()  # gives the panels the sizes that the names are fitted to
+    made.set_layout_engine("none")
+    for axes, points in shown:
+        _name(axes, points, frontier(points) if len(settings.compress.models) > 1 else points)
     return made
+
+
+def _points(
+    evaluation: Evaluation, models: Sequence[str], cost: str, values: Mapping[tuple[str, str], float]
+) -> list[Point]:
+    several = len(models) > 1
+    return [
+        Point(f"{model} · {one.kind}" if several else one.kind, one.kind, values[one.subject, cost], one.score)
+        for model in models
+        for one in scored(evaluation, model)
+    ]
 
 
 def scored(evaluation: Evaluation, model: str) -> list[Scored]:
@@ -80,9 +92,8 @@ def frontier(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def _panel(axes: Axes, points: Sequence[Point], named: Sequence[Point]) -> None:
-    colors = style.colors(list(dict.fromkeys(point.kind for point in points))) | {UNCOMPRESSED: style.FAINT}
-    ahead = frontier(points)
+def _panel(axes: Axes, points: Sequence[Point]) -> None:
+    colors, ahead = _colors(points), frontier(points)
     axes.step(
         [point.cost for point in ahead],
         [100 * point.score for point in ahead],
@@ -94,11 +105,20 @@ def _panel(axes: Axes, points: Sequence[Point], named: Sequence[Point]) -> None:
     )
     for point in points:
         axes.plot(point.cost, 100 * point.score, "o", markersize=5, color=colors[point.kind])
-    for point in named:
-        axes.annotate(
-            point.name, (point.cost, 100 * point.score), (5, 4), textcoords="offset points", color=colors[point.kind]
-        )
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.25, y=0.15)
+
+
+def _name(axes: Axes, points: Sequence[Point], named: Sequence[Point]) -> None:
+    colors = _colors(points)
+    labels.place(
+        axes,
+        [Label(point.name, point.cost, 100 * point.score, colors[point.kind]) for point in named],
+        [(point.cost, 100 * point.score) for point in points],
+    )
+
+
+def _colors(points: Sequence[Point]) -> dict[str, str]:
+    return style.colors(list(dict.fromkeys(point.kind for point in points))) | {UNCOMPRESSED: style.FAINT}
