@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from stages.compress import graph
 from stages.model import classifier, imported
+from tests.compress import traces
 from tests.model import checkpoints, test_classifier, test_imported
 
 CAUSAL = {"encoder": False, "decoder": True}
@@ -27,3 +29,9 @@ def save(folder: Path, kind: str) -> Path:
 @pytest.fixture(params=[*CAUSAL, *checkpoints.KINDS])
 def saved(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return save(tmp_path / request.param, request.param)
+
+
+@pytest.fixture
+def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever exports a model that was traced before is given that graph."""
+    monkeypatch.setattr(graph, "trace", traces.remembered(graph.trace))

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 import torch
-from safetensors.torch import save as save_weights
 
 from stages import artifacts
-from stages.compress import files, graph
+from stages.compress import files
 from stages.compress.methods import COMPRESSORS
 from stages.errors import Inapplicable, StageError
 from stages.model import classifier
-from stages.model.classifier import Classifier
 from tests.compress.conftest import save
 from tests.compress.made import compress, material, steps
 from tests.model.checkpoints import batch
@@ -40,25 +36,6 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "onnx_int8": {},
 }
 """Of each compressor, those with which a model of 32 dimensions is made clearly smaller."""
-
-
-TRACES: dict[str, onnx.ModelProto] = {}
-
-
-@pytest.fixture
-def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A graph takes seconds to trace, and more than one compressor begins with it."""
-    trace = graph.trace
-
-    def remembered(model: Classifier) -> onnx.ModelProto:
-        weights = save_weights({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
-        config = getattr(model.transformer, "config", None)
-        key = f"{hashlib.sha256(weights).hexdigest()} {model} {config}"
-        if key not in TRACES:
-            TRACES[key] = trace(model)
-        return TRACES[key]
-
-    monkeypatch.setattr(graph, "trace", remembered)
 
 
 def test_no_compressor_is_left_out() -> None:

@@ -28,6 +28,8 @@ from tests.finetune.methods.made import method, pretrained
 from tests.model import checkpoints
 from tests.model.checkpoints import batch
 
+pytestmark = pytest.mark.usefixtures("traced_once")
+
 BLOCKED = ("torch", "transformers", "stages", "onnx", "safetensors")
 LABELS = ("no", "yes")
 SHAPES = [(1, 3), (1, 20), (3, 17), (2, 9)]
