@@ -17,6 +17,8 @@ def remembered(trace: Callable[[Classifier], onnx.ModelProto]) -> Callable[[Clas
     """The same function, which traces a model that it knows no more."""
 
     def once(model: Classifier) -> onnx.ModelProto:
+        if any(module._forward_pre_hooks for module in model.modules()):  # which no key would tell of
+            return trace(model)
         weights = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
         config = getattr(model.transformer, "config", None)
         key = f"{hashlib.sha256(weights).hexdigest()} {model} {model.config} {config}"
