@@ -41,6 +41,9 @@ def test_names_of_models_that_are_alike_can_be_read(seed: int) -> None:
     assert len(boxes) == 6
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     assert all(room.contains(box.x0, box.y0) and room.contains(box.x1, box.y1) for box in boxes)
+    lines = [one.xyann for one in axes.texts if isinstance(one, Annotation) and one.arrow_patch is not None]
+    assert lines == [text.xyann for text in texts if abs(text.xyann[1]) > labels.NEAR]
+    assert lines
 
 
 def test_a_name_that_has_room_stands_at_its_point() -> None:
