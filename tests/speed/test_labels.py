@@ -47,7 +47,7 @@ def test_names_of_models_that_are_alike_can_be_read(seed: int) -> None:
 
 
 def test_a_name_that_has_room_stands_at_its_point() -> None:
-    """Above it to the right, with no line; what is further off has one."""
+    """Above it to the right, with no line."""
     axes, texts = _drawn([(1.0, 60.0), (10.0, 70.0), (100.0, 80.0)], [1])
     assert texts[0].xyann == (labels.NEAR, labels.NEAR)
     assert len(axes.texts) == 1

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from tokenizers import Tokenizer
 
 from stages.artifacts import md5
 from stages.compress import files, runtime
 from stages.compress.graph import trace
 from stages.compress.methods.onnx import GRAPH
+from stages.compress.methods.onnx_int8 import _quantized
 from stages.errors import Inapplicable, StageError
 from stages.model import backbone, classifier, imported
 from stages.model.classifier import Classifier
@@ -156,6 +158,34 @@ def test_int8_products_fit_into_16_bits(encoder: Path, tmp_path: Path) -> None:
     assert all(np.abs(array).max() > 2**5 and 2 * 255 * np.abs(array).max() < 2**15 for array in weights)
     assert tables
     assert all(np.ptp(array) > 2**7 for array in tables)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_int8_products_are_those_of_integers(alike: bool) -> None:
+    """On every processor; the largest inputs and weights side by side are what overflows 16 bits."""
+    draw = np.random.default_rng(0)
+    weight, inputs = draw.normal(size=(128, 40)).astype(np.float32), draw.normal(size=(9, 128)).astype(np.float32)
+    if alike:
+        weight, inputs = np.ones_like(weight), np.abs(inputs).clip(3.0)
+    proto = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            "product",
+            [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["rows", 128])],
+            [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["rows", 40])],
+            [numpy_helper.from_array(weight, "w")],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+    quantized = _quantized(proto)
+    constants = {one.name: numpy_helper.to_array(one) for one in quantized.graph.initializer}
+    (found,) = onnxruntime.InferenceSession(quantized.SerializeToString()).run(None, {"x": inputs})
+    low, high = min(float(inputs.min()), 0.0), float(inputs.max())
+    step = np.float32((high - low) / 255)
+    integers = np.rint(inputs / step).clip(np.rint(low / step), np.rint(high / step)).astype(np.int64)
+    expected = integers @ constants["w_quantized"].astype(np.int64) * constants["w_scale"] * step
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
 def test_the_folder_is_all_that_is_needed(encoder: Path, tmp_path: Path) -> None:
