@@ -76,7 +76,7 @@ class Learning:
         places, train = self._order[place], self._material.train
         lengths, weight = train.lengths[places], train.weight(places)
         cut = parts.split(places, lengths)
-        totals = parts.add_up(cut, lambda part: self._objective(train.batch(part)), weight)
+        totals = parts.add_up(self._judged, cut, lambda part: self._objective(train.batch(part)), weight)
         return Loss({name: Term(total, weight) for name, total in totals.items()}, int(lengths.sum()))
 
     def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:

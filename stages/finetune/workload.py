@@ -60,6 +60,7 @@ class Finetuning:
         lengths = self._job.train.lengths
         pieces = np.array_split(places, min(self._regime.parts, len(places)))
         totals = parts.add_up(
+            self.model,
             [part for piece in pieces for part in parts.split(piece, lengths[piece])],
             lambda part: {"loss": counts * self._total(part, dropout)},
             weight,

@@ -89,6 +89,27 @@ def test_parts_add_up_to_the_padded_batch(
             torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-5, rtol=1e-4)
 
 
+def test_only_the_last_part_fills_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients of the others have the rows that they read; the sum has all, most of them zero, and the same bits."""
+    monkeypatch.setitem(parts.PASS, "cpu", 0)
+    body, given = backbone("encoder"), job(tmp_path)
+    model = Classifier(body, ClassifierConfig(TASK.labels, tuple(body.depths), LENGTH))
+    torch.nn.init.normal_(model.classifier.weight, generator=torch.Generator().manual_seed(0))
+    (table,) = (module for module in model.modules() if isinstance(module, torch.nn.Embedding))
+    left: list[bool] = []
+    table.weight.register_post_accumulate_grad_hook(lambda weight: left.append(weight.grad.is_sparse))
+    sums = []
+    for _ in range(2):
+        model.zero_grad()
+        Finetuning(model, given, Regime(batch_size=16)).loss(0).value.backward()
+        sums.append(table.weight.grad)
+    once = left[: len(left) // 2]
+    assert len(once) > 1 and once == [True] * (len(once) - 1) + [False]
+    assert not table.sparse
+    assert torch.equal(*sums)
+    assert 0 < torch.count_nonzero(sums[0].abs().sum(1)) < len(sums[0])
+
+
 def test_what_is_compressed_learns_the_same_from_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of several losses, and their gradients."""
     from stages.model import classifier
