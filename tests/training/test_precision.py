@@ -13,14 +13,17 @@ from stages.training import precision
     ("asked", "capabilities", "expected"),
     [
         ("auto", {"amx_bf16": True}, torch.bfloat16),
-        ("auto", {"avx512_bf16": True}, torch.bfloat16),
+        ("auto", {"avx512_bf16": True, "cpu_name": "AMD EPYC 9R14"}, torch.bfloat16),
+        ("auto", {"avx512_bf16": True, "cpu_name": "Intel Xeon"}, torch.float32),
+        ("auto", {"avx512_bf16": True, "amx_bf16": True, "cpu_name": "Intel Xeon"}, torch.bfloat16),
+        ("auto", {"bf16": True}, torch.bfloat16),
         ("auto", {"avx512_f": True}, torch.float32),
         ("bf16", {}, torch.bfloat16),
         ("fp32", {"amx_bf16": True}, torch.float32),
     ],
 )
 def test_precision(
-    asked: str, capabilities: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    asked: str, capabilities: dict[str, object], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``auto`` reads the capabilities; a named type is taken at its word."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
