@@ -162,6 +162,7 @@ def load(folder: Path, *, decodes: bool = False) -> Imported:
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **OPTIONS
         )
         drawn = {name: id(model.get_parameter_or_buffer(name)) for name in sorted(report["missing_keys"])}
+        _leave_file(model)
         imported = Imported(model, separator=separator, decodes=decodes)
     if imported.pooler is not None and any(id(part) in drawn.values() for part in imported.pooler.parameters()):
         imported.drop_pooler()
@@ -172,6 +173,15 @@ def load(folder: Path, *, decodes: bool = False) -> Imported:
             "checkpoint that was saved whole, with `save_pretrained`"
         )
     return imported
+
+
+def _leave_file(model: PreTrainedModel) -> None:
+    """Hold weights in memory, where they lie in the file's pages.
+
+    The first step of a training would copy these one fault at a time, and nobody could replace the file meanwhile.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def empty(folder: Path, *, decodes: bool = False) -> Imported:

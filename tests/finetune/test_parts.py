@@ -104,7 +104,8 @@ def test_only_the_last_part_fills_the_table(tmp_path: Path, monkeypatch: pytest.
         Finetuning(model, given, Regime(batch_size=16)).loss(0).value.backward()
         sums.append(table.weight.grad)
     once = left[: len(left) // 2]
-    assert len(once) > 1 and once == [True] * (len(once) - 1) + [False]
+    assert len(once) > 1
+    assert once == [True] * (len(once) - 1) + [False]
     assert not table.sparse
     assert torch.equal(*sums)
     assert 0 < torch.count_nonzero(sums[0].abs().sum(1)) < len(sums[0])

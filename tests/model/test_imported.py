@@ -72,6 +72,17 @@ def test_padding_changes_nothing(folder: Path) -> None:
     torch.testing.assert_close(among, alone, atol=1e-4, rtol=1e-4)
 
 
+def test_a_model_outlives_what_happens_to_its_file(folder: Path) -> None:
+    """Its weights are its own, not the file's pages."""
+    model, (input_ids, mask), file = imported.load(folder), padded(folder), folder / files.WEIGHTS
+    with file.open("r+b") as weights:
+        weights.seek(8 + int.from_bytes(weights.read(8), "little"))  # behind the header
+        weights.write(bytes(file.stat().st_size - weights.tell()))
+    with torch.no_grad():
+        states = model(input_ids, mask)
+    assert all(state.abs().sum() > 1 for state in states)
+
+
 def test_what_was_saved_says_the_same(folder: Path, tmp_path: Path) -> None:
     """Bit for bit, whatever type the checkpoint came in; all besides the weights is as it was."""
     checkpoints.model(folder.name).half().save_pretrained(folder)
