@@ -45,8 +45,12 @@ class Backbone(Protocol):
         depth: int,
         *,
         dropout: Dropout | None = None,
+        first: bool = False,
     ) -> tuple[Tensor, ...]:
-        """States (batch, length, hidden_size) up to ``depth``, computed in ``dtype``; parameters stay fp32."""
+        """States (batch, length, hidden_size) up to ``depth``, computed in ``dtype``; parameters stay fp32.
+
+        ``first``: of the last layer only each text's first state is wanted; from there on others may be left out.
+        """
 
 
 def load(folder: Path, pooling: Pooling = "mean") -> Transformer | Imported:

@@ -46,7 +46,8 @@ class Classifier(Tunable):
         """
         order = attention_mask.argsort(dim=1, descending=True, stable=True)
         real = attention_mask.gather(1, order)  # all padding is on the right, so that no position depends on it
-        states = self.transformer(input_ids.gather(1, order), real, dtype, max(self.config.depths), dropout=dropout)
+        given, depth, first = input_ids.gather(1, order), max(self.config.depths), self.config.pooling == "first"
+        states = self.transformer(given, real, dtype, depth, dropout=dropout, first=first)
         chosen = [states[depth].float() for depth in self.config.depths]
         if self.config.pooling == "none":
             back = order.argsort(dim=1).to(chosen[0].device)[..., None]

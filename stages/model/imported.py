@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from stages.artifacts import read_json
 from stages.errors import StageError
-from stages.model import files, imported_attention
+from stages.model import files, first_token, imported_attention
 from stages.model.dropout import Dropout
 from stages.tokenizer import files as tokenizer_files
 
@@ -50,6 +50,7 @@ class Imported(nn.Module):
         with torch.no_grad():
             states = self.eval()(torch.zeros(1, 2, dtype=torch.long))
         self.depths, self.hidden_size = range(len(states)), int(states[0].shape[-1])
+        self._behind_attention = self._where_tokens_part(states[-1])
 
     @property
     def device(self) -> torch.device:
@@ -93,6 +94,7 @@ class Imported(nn.Module):
         depth: int | None = None,
         *,
         dropout: Dropout | None = None,
+        first: bool = False,
     ) -> tuple[Tensor, ...]:
         """Hidden states of every depth, up to ``depth``: as `stages.model.transformer.Transformer.forward`.
 
@@ -100,10 +102,28 @@ class Imported(nn.Module):
         """
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         given = {name: tensor.to(self.device) for name, tensor in self._inputs(input_ids, mask).items()}
-        with _computing_in(dtype, self.device), _dropping(self.model, dropout or Dropout()):
+        of_first = self._of_first() if first and depth in (None, self.depths[-1]) else nullcontext()
+        with _computing_in(dtype, self.device), _dropping(self.model, dropout or Dropout()), of_first:
             read = self.model(**given, output_hidden_states=True, return_dict=True)
         states: tuple[Tensor, ...] = read.decoder_hidden_states if self.decodes else read.hidden_states
         return states if depth is None else states[: depth + 1]
+
+    def _of_first(self) -> AbstractContextManager[None]:
+        """The last layer computes first tokens only, where it can."""
+        name = self._behind_attention
+        return nullcontext() if name is None else first_token.alone(self.model.get_submodule(name))
+
+    def _where_tokens_part(self, expected: Tensor) -> str | None:
+        """The module from which on no token reads another; None if the last states come out other than ``expected``."""
+        name = None if self.decodes else first_token.behind_attention(self.model)
+        if name is None:
+            return None
+        try:
+            with torch.no_grad(), first_token.alone(self.model.get_submodule(name)):
+                found = self(torch.zeros(1, 2, dtype=torch.long))[-1]
+        except Exception:  # whatever an architecture raises that does more with the states than hand them on
+            return None
+        return name if found.shape[1] == 1 and torch.allclose(found, expected[:, :1], atol=1e-4) else None
 
     def _inputs(self, input_ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """What transformers is given; the decoder reads the text from its own start token on, as it was trained to."""

@@ -173,8 +173,13 @@ class Layer(nn.Module):
         mask: Tensor | None,
         memory: tuple[Tensor, Tensor | None] | None,
         dropout: Dropout,
+        *,
+        first: bool,
     ) -> Tensor:
-        x = x + dropout(self.attn(self.attn_norm(x), position, mask))
+        """``first``: behind attention, of first tokens alone."""
+        mixed = self.attn(self.attn_norm(x), position, mask)
+        x, mixed = (x[:, :1], mixed[:, :1]) if first else (x, mixed)
+        x = x + dropout(mixed)
         if memory is not None:
             x = x + dropout(self.cross(self.cross_norm(x), *memory))
         return x + dropout(self.mlp(self.mlp_norm(x)))
@@ -204,6 +209,7 @@ class Stack(nn.Module):
         depth: int | None = None,
         memory: Memory | None = None,
         dropout: Dropout | None = None,
+        first: bool = False,
     ) -> tuple[Tensor, ...]:
         """Hidden states of every depth, as `Transformer.forward` gives them, from ``embedded`` on."""
         length, dtype, dropout = embedded.shape[1], embedded.dtype, dropout or Dropout()
@@ -211,9 +217,10 @@ class Stack(nn.Module):
         position = cos.to(dtype), sin.to(dtype)
         mask = visibility.additive(length, attention_mask, causal=causal, device=self.device, dtype=dtype)
         read = memory and (memory.states, visibility.of_memory(memory.attention_mask, self.device, dtype))
-        states = [dropout(embedded)]
-        for layer in self.layers[:depth]:
-            states.append(layer(states[-1], position, mask, read, dropout))
+        states, layers = [dropout(embedded)], self.layers[:depth]
+        for index, layer in enumerate(layers, 1):
+            is_last = index == len(layers)
+            states.append(layer(states[-1], position, mask, read, dropout, first=first and is_last))
         if depth is None or depth > len(self.layers):
             states.append(self.final_norm(states[-1]))
         return tuple(states)
@@ -253,6 +260,7 @@ class Transformer(Stack):
         *,
         causal: bool | None = None,
         dropout: Dropout | None = None,
+        first: bool = False,
     ) -> tuple[Tensor, ...]:
         """Hidden states of every depth: embeddings, each layer, and the last one normed; on the weights' device.
 
@@ -264,13 +272,15 @@ class Transformer(Stack):
             depth: the last depth that is wanted; what lies above is not computed. None wants all.
             causal: whether a position is kept from seeing those after it; None is as the configuration says.
             dropout: what is left out at random, in training.
+            first: of the last layer that is computed, and of what lies above, only first tokens are wanted.
 
         Returns:
-            ``num_hidden_layers + 2`` tensors (batch, length, hidden_size), or ``depth + 1``.
+            ``num_hidden_layers + 2`` tensors (batch, length, hidden_size), or ``depth + 1``; (batch, 1, hidden_size)
+            where only first tokens are wanted.
         """
         embedded = self.embeddings(input_ids.to(self.device), dtype)
         causal = self.config.causal if causal is None else causal
-        return self.run(embedded, attention_mask, causal=causal, depth=depth, dropout=dropout)
+        return self.run(embedded, attention_mask, causal=causal, depth=depth, dropout=dropout, first=first)
 
 
 class PredictionHead(nn.Module):
@@ -355,10 +365,11 @@ class Seq2Seq(Transformer):
         *,
         causal: bool | None = None,
         dropout: Dropout | None = None,
+        first: bool = False,
     ) -> tuple[Tensor, ...]:
         """As a `Transformer`; ``causal`` is whether the encoder, too, is kept from looking ahead."""
         memory = self.encode(input_ids, attention_mask, dtype, causal=bool(causal), dropout=dropout)
-        return self.decode(input_ids, memory, attention_mask, dtype, depth, dropout=dropout)
+        return self.decode(input_ids, memory, attention_mask, dtype, depth, dropout=dropout, first=first)
 
     def encode(
         self,
@@ -383,10 +394,11 @@ class Seq2Seq(Transformer):
         depth: int | None = None,
         *,
         dropout: Dropout | None = None,
+        first: bool = False,
     ) -> tuple[Tensor, ...]:
         """The decoder's states over a text (batch, length) of its own."""
         embedded = self.embeddings(input_ids.to(self.device), dtype)
-        return self.run(embedded, attention_mask, causal=True, depth=depth, memory=memory, dropout=dropout)
+        return self.run(embedded, attention_mask, causal=True, depth=depth, memory=memory, dropout=dropout, first=first)
 
 
 def _of_decoder(config: TransformerConfig) -> TransformerConfig:

@@ -94,8 +94,9 @@ class Prepended(nn.Module):
         depth: int,
         *,
         dropout: Dropout | None = None,
+        first: bool = False,
     ) -> tuple[Tensor, ...]:
-        """The states of ``input_ids``, all of which see the virtual tokens."""
+        """The states of ``input_ids``, all of which see the virtual tokens; the base's first are not of the text."""
         shape = (input_ids.shape[0], self._count)
         with self._looking_up() as stand_in:
             states = self.base(
