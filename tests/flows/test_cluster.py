@@ -60,11 +60,16 @@ with open(os.environ["EXECUTED"], "a") as file:
     print(name, os.getpid(), file=file)
 print("working on", name, flush=True)
 pathlib.Path(name).parent.mkdir(exist_ok=True)
-if name == "each/a" or name == "each/b":
-    time.sleep(3)  # so that none of the workers makes both
+begun = pathlib.Path(os.environ["BEGUN"])
+if name == "each/a" or name == "each/b":  # neither ends before both have begun, so that no worker can make both
+    pathlib.Path(f"{begun}-{name[-1]}").touch()
+    limit = time.monotonic() + 120
+    while not all(pathlib.Path(f"{begun}-{one}").exists() for one in "ab"):
+        if time.monotonic() > limit:
+            sys.exit("the other never began")
+        time.sleep(0.1)
 if name == "bad":
     sys.exit("broken on purpose")
-begun = pathlib.Path(os.environ["BEGUN"])
 if name == "endless" or name == "slow" and not begun.exists():
     begun.write_text(str(os.getpid()))
     time.sleep(600)
