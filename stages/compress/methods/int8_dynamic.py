@@ -26,6 +26,14 @@ STEPS = 127
 QUANTIZED = (nn.Linear, Linear, nn.Embedding)
 """Of just these types: what else has a matrix may do more with it than multiply or look up."""
 
+HEAD = "classifier"
+"""Stays in fp32: rounding it moves the scores of all texts one way, where inputs are wide by more than parts them."""
+
+
+def quantized(model: nn.Module) -> list[nn.Module]:
+    """All modules whose matrix is rounded."""
+    return [module for name, module in model.named_modules() if type(module) in QUANTIZED and name != HEAD]
+
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
     """(rows, columns) fp32 -> the same in int8, and the fp32 step of each row (rows,)."""
@@ -95,7 +103,7 @@ class Int8Embedding(nn.Module):
 
 
 class Int8Dynamic(Compressor):
-    """All linear layers and embedding tables; norms and biases stay."""
+    """All linear layers but the head, and embedding tables; norms and biases stay."""
 
     quantizes = True
 
@@ -104,8 +112,7 @@ class Int8Dynamic(Compressor):
         return {}
 
     def shape(self, model: Answerer, shape: Shape) -> None:
-        for module in list(model.modules()):
-            if type(module) in QUANTIZED:
-                assert isinstance(module, nn.Embedding | nn.Linear)
-                small = Int8Embedding.of(module) if isinstance(module, nn.Embedding) else Int8Linear.of(module)
-                modules.replace(model, module, small)
+        for module in quantized(model):
+            assert isinstance(module, nn.Embedding | nn.Linear)
+            small = Int8Embedding.of(module) if isinstance(module, nn.Embedding) else Int8Linear.of(module)
+            modules.replace(model, module, small)

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 
 from stages import params
 from stages.compress.base import Material, Shape
-from stages.compress.methods.int8_dynamic import QUANTIZED, STEPS, Int8Dynamic, quantize
+from stages.compress.methods.int8_dynamic import STEPS, Int8Dynamic, quantize, quantized
 from stages.compress.pruning import classifier
 from stages.compress.recovery import Recovery, recover
 from stages.model.answerer import Answerer
@@ -46,7 +46,7 @@ def rounded_input(input: Tensor) -> Tensor:
 
 
 class Int8Qat(Int8Dynamic):
-    """All linear maps and tables of embeddings."""
+    """All linear maps but the head, and tables of embeddings."""
 
     class Options(params.Section):
         """``recovery``: the training."""
@@ -67,7 +67,7 @@ class Int8Qat(Int8Dynamic):
 @contextmanager
 def _feeling_the_rounding(model: nn.Module) -> Iterator[None]:
     """Round in training what will be rounded."""
-    places = [module for module in model.modules() if type(module) in QUANTIZED]
+    places = quantized(model)
     handles = []
     for place in places:
         parametrize.register_parametrization(place, "weight", Rounded())

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from stages import params
 from stages.compress import inputs, modules
 from stages.compress.base import Compressor, Material, Shape
-from stages.compress.methods.int8_dynamic import Int8Embedding, quantize
+from stages.compress.methods.int8_dynamic import HEAD, Int8Embedding, quantize
 from stages.compress.pruning import classifier
 from stages.compress.units import LINEAR
 from stages.model.answerer import Answerer
@@ -67,7 +67,7 @@ class StaticLinear(nn.Module):
 
 
 class Int8Static(Compressor):
-    """All linear maps that texts reach, and tables of embeddings."""
+    """All linear maps that texts reach but the head, and tables of embeddings."""
 
     quantizes = True
 
@@ -82,7 +82,7 @@ class Int8Static(Compressor):
 
     def compress(self, model: Answerer, material: Material) -> Shape:
         tuned = classifier(self, model)
-        maps = {name: module for name, module in tuned.named_modules() if type(module) in LINEAR}
+        maps = {name: module for name, module in tuned.named_modules() if type(module) in LINEAR and name != HEAD}
         ranges = self._ranges(tuned, maps, material)
         self._replace(tuned, ranges)
         return {"maps": sorted(ranges)}

@@ -11,6 +11,7 @@ from stages.compress import files
 from stages.compress.methods.int8_dynamic import STEPS, Int8Linear, quantize
 from stages.model import classifier
 from stages.model import files as model_files
+from tests.compress.conftest import save
 from tests.compress.made import compress
 
 TRANSPOSED = ("c_attn.weight", "c_fc.weight", "c_proj.weight")
@@ -48,12 +49,12 @@ def test_products_are_those_of_integers(alike: bool) -> None:
     torch.testing.assert_close(Int8Linear.of(linear)(inputs).double(), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_every_matrix_is_quantized(saved: Path, tmp_path: Path) -> None:
-    """Four bytes a weight become one: nothing of two dimensions is left in fp32, but for what no kernel here reads."""
+def test_every_matrix_but_the_head_is_quantized(saved: Path, tmp_path: Path) -> None:
+    """Four bytes a weight become one: no other of two dimensions is left in fp32, but for what no kernel here reads."""
     compress(tmp_path / "small", saved, "int8_dynamic")
     tensors = model_files.load_weights(tmp_path / "small" / model_files.WEIGHTS)
     for name, parameter in classifier.load(saved).named_parameters():
-        if parameter.ndim == 2 and not name.endswith(TRANSPOSED):
+        if parameter.ndim == 2 and not name.endswith((*TRANSPOSED, "classifier.weight")):
             module = name.removesuffix(".weight")
             values = tensors[name] if name in tensors else tensors[f"{module}.rows"]
             step = tensors[f"{module}.scale"][:, None]
@@ -63,14 +64,17 @@ def test_every_matrix_is_quantized(saved: Path, tmp_path: Path) -> None:
             assert torch.equal(tensors[name], parameter)
 
 
-def test_weights_that_are_loaded_later_are_those_that_compute(saved: Path, tmp_path: Path) -> None:
-    """The kernel's own copy of them is made anew."""
-    compress(tmp_path / "small", saved, "int8_dynamic")
+@pytest.mark.parametrize("name", ["int8_dynamic", "int8_static", "int8_qat"])
+def test_the_head_stays_in_fp32(name: str, tmp_path: Path) -> None:
+    compress(tmp_path / "small", save(tmp_path / "encoder", "encoder"), name)
     model = files.load(tmp_path / "small")
-    ids = torch.full((1, 6), 5)
-    with torch.no_grad():
-        before = model(ids, torch.ones_like(ids))
-        state = model.state_dict()  # type: ignore[attr-defined]
-        model.load_state_dict({**state, "classifier.scale": 2 * state["classifier.scale"]})  # type: ignore[attr-defined]
-        after = model(ids, torch.ones_like(ids))
-    assert not torch.allclose(before, after)
+    assert type(model.classifier) is torch.nn.Linear  # type: ignore[attr-defined]
+    assert model.classifier.weight.dtype == torch.float32  # type: ignore[attr-defined]
+
+
+def test_weights_that_are_loaded_later_are_those_that_compute() -> None:
+    """The kernel's own copy of them is made anew."""
+    module, inputs = Int8Linear.of(torch.nn.Linear(64, 10, bias=False)), torch.linspace(-1, 1, 64)[None]
+    before = module(inputs)
+    module.load_state_dict({"weight": module.weight, "scale": 2 * module.scale})
+    torch.testing.assert_close(module(inputs), 2 * before)
