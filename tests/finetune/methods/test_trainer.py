@@ -25,10 +25,10 @@ DRAWS, RATE_OF_DROPOUT = 1000, 0.2
 FAMILIES = pytest.mark.parametrize("family", [CLASSES, SCORES], ids=["classes", "scores"])
 
 
-def tuner(**changes: Any) -> ToTheEnd:
+def tuner() -> ToTheEnd:
     """As `run_glue.py` tunes, but for dropout; gradients are larger than they are let be."""
     given = {**FULL, **MORE, "schedule": "linear", "head": "drawn", "max_grad_norm": NORM, "weight_decay": 0.1}
-    return ToTheEnd(ToTheEnd.Options(**{**given, **changes}))
+    return ToTheEnd(ToTheEnd.Options(**given))
 
 
 def first(folder: Path, family: Family) -> Job:
