@@ -48,8 +48,14 @@ def settings() -> Callable[..., params.Tokenizer]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project in a temporary folder, with a corpus, and with tasks of single texts and of pairs."""
+def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project in a temporary folder, with a corpus, and with tasks of single texts and of pairs.
+
+    All of them share a store of runs and its recorder, which takes seconds to start.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    monkeypatch.setattr(paths, "STATE", shared / paths.STATE.name)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shared / 'mlflow.db'}")
     for name in ("DATA", "CORPUS", "TASKS", "METRICS", "PACKED", "ENCODED", "MODELS", "TOKENIZER"):
         monkeypatch.setattr(paths, name, tmp_path / getattr(paths, name).relative_to(paths.ROOT))
     content: dict[str, Any] = yaml.safe_load(paths.PARAMS.read_text())
