@@ -21,9 +21,10 @@ import stages  # noqa: F401 - before torch: it decides how threads wait and how 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
+from accelerate.data_loader import SeedableRandomSampler
 from numpy.typing import NDArray
 from torch import nn
+from torch.utils.data import BatchSampler
 
 from stages.corpus.tables import TEXT_COLUMNS
 from stages.finetune import tasks
@@ -78,11 +79,12 @@ class ToTheEnd(Full):
 
 
 class Ordered(Examples):
-    """In the order of the Trainer's sampler, accelerate's `SeedableRandomSampler`."""
+    """In the order that the Trainer takes them in."""
 
     def shuffled(self, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed + epoch)).numpy()
-        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        sampler = SeedableRandomSampler(range(len(self)), data_seed=seed)
+        sampler.set_epoch(epoch)
+        return [np.array(places) for places in BatchSampler(sampler, batch_size, drop_last=False)]
 
 
 def main() -> None:
